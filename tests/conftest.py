@@ -1,0 +1,23 @@
+"""Eight simulated devices, strict ranks, warnings as errors, and where the real data lies."""
+
+import os
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real logs; the test is skipped where it is absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("VEERJAX_REAL_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("no real logs here: set VEERJAX_REAL_DATA to their folder")
+    return folder

@@ -1,0 +1,177 @@
+"""The command line: arguments to function calls. `--help` answers without importing JAX."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from veerjax.errors import InputError
+from veerjax.version import __version__
+
+Command = Callable[[argparse.Namespace], int]
+WEIGHTS_HELP = "release, or WORKDIR[@best|last|STEP]"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence instead of printing the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 done, 1 some inputs failed, 2 wrong use or no input succeeded."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except InputError as error:
+        print(f"veerjax: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("veerjax: interrupted.", file=sys.stderr)
+        return 130
+
+
+def parser() -> Parser:
+    """All commands and their arguments."""
+    top = Parser(prog="veerjax", description="Scanned well logs to depth-indexed numbers.")
+    top.add_argument("--version", action="version", version=f"veerjax {__version__}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for add in (add_demo, add_train, add_evaluate, add_digitize, add_data, add_env):
+        add(commands)
+    return top
+
+
+def command(commands: Any, name: str, run: Command, text: str) -> argparse.ArgumentParser:
+    """A sub-command whose help line and description are `text`."""
+    made = commands.add_parser(name, help=text, description=text)
+    made.set_defaults(run=run)
+    return made
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def add_demo(commands: Any) -> None:
+    made = command(commands, "demo", demo, "Train a minute, evaluate, digitise a sample: the whole path.")
+    made.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for what it writes (%(default)s)")
+    made.add_argument("--steps", type=positive, help="training steps, instead of about a minute's worth")
+    made.add_argument("--logs", type=positive, default=32, help="test logs to evaluate on (%(default)s)")
+
+
+def add_train(commands: Any) -> None:
+    made = command(commands, "train", train, "Train a model; an interrupted run of the same config goes on.")
+    made.add_argument("--config", required=True, type=Path, help="a file with get_config(), or a run's config.json")
+    made.add_argument("--workdir", required=True, type=Path, help="folder for checkpoints, log and config")
+    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+
+
+def add_evaluate(commands: Any) -> None:
+    made = command(commands, "evaluate", evaluate, "Score weights on logs whose truth is known.")
+    made.add_argument("--weights", required=True, help=WEIGHTS_HELP)
+    made.add_argument("--data", default="standard", help="a rendered setting, or raster_logs/CONFIG (%(default)s)")
+    made.add_argument("--data-dir", type=Path, help="where `veerjax data build` put the dataset")
+    made.add_argument("--split", default="test", help="validation or test (%(default)s)")
+    made.add_argument("--limit", type=positive, help="logs at most (1000 rendered ones, or the whole built split)")
+    made.add_argument("--batch", type=positive, default=8, help="logs at a time (%(default)s)")
+    made.add_argument("--json", type=Path, help="also write the figures here")
+
+
+def add_digitize(commands: Any) -> None:
+    made = command(commands, "digitize", digitize, "Read the curves of scanned strips.")
+    made.add_argument("scans", nargs="+", type=Path, metavar="SCAN")
+    made.add_argument("--out", required=True, type=Path, help="folder for what it writes")
+    made.add_argument("--calibration", type=Path, help="TOML: depth anchors, tracks and scales; gives LAS and CSV")
+    made.add_argument("--weights", default="release", help=WEIGHTS_HELP + " (%(default)s)")
+    made.add_argument("--step", type=float, help="depth step (0.5 ft or 0.1 m)")
+
+
+def add_data(commands: Any) -> None:
+    group = commands.add_parser("data", help="Build datasets.", description="Build datasets.")
+    made = command(group.add_subparsers(required=True, metavar="COMMAND"), "build", data_build, "Build a dataset.")
+    made.add_argument("--name", required=True, help="raster_logs/standard or raster_logs/las")
+    made.add_argument("--data-dir", required=True, type=Path, help="folder for the dataset")
+    made.add_argument("--las-dir", type=Path, help="folder of LAS files, for raster_logs/las")
+    made.add_argument("--num", type=positive, help="examples a split, for rendered settings")
+
+
+def add_env(commands: Any) -> None:
+    command(commands, "env", env, "Versions and devices.")
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    from veerjax.jobs.demo import run_demo
+
+    run_demo(arguments.out, steps=arguments.steps, logs=arguments.logs)
+    return 0
+
+
+def train(arguments: argparse.Namespace) -> int:
+    from veerjax.config import load_config_file, with_overrides
+    from veerjax.training.loop import train as run
+
+    config = with_overrides(load_config_file(arguments.config), arguments.overrides)
+    figures = run(config, arguments.workdir)
+    print(json.dumps(figures))
+    return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    from veerjax.jobs.evaluate import as_table, run_evaluation
+    from veerjax.logs.atomic import replacing
+
+    report = run_evaluation(
+        arguments.weights,
+        arguments.data,
+        data_dir=arguments.data_dir,
+        split=arguments.split,
+        limit=arguments.limit,
+        batch=arguments.batch,
+    )
+    print(as_table(report))
+    if arguments.json is not None:
+        with replacing(arguments.json) as path:
+            Path(path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    return 0
+
+
+def digitize(arguments: argparse.Namespace) -> int:
+    from veerjax.jobs.digitize import digitize_scans
+
+    return digitize_scans(
+        arguments.scans,
+        arguments.out,
+        calibration=arguments.calibration,
+        weights=arguments.weights,
+        step=arguments.step,
+    )
+
+
+def data_build(arguments: argparse.Namespace) -> int:
+    from veerjax.data.raster_logs import build
+
+    sizes = {} if arguments.num is None else {"num": arguments.num}
+    build(arguments.name, data_dir=arguments.data_dir, las_dir=arguments.las_dir, **sizes)
+    return 0
+
+
+def env(arguments: argparse.Namespace) -> int:
+    import importlib.metadata as metadata
+    import platform
+
+    import jax
+
+    print(f"veerjax {__version__}, Python {platform.python_version()}")
+    for name in ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "grain", "lasio"):
+        try:
+            print(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            print(f"{name} is missing")
+    print("devices: " + ", ".join(f"{device.device_kind} {device.id}" for device in jax.devices()))
+    return 0

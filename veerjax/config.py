@@ -1,0 +1,238 @@
+"""Configuration: frozen dataclasses with units and ranges, strict keys, JSON in and out. No JAX here."""
+
+import dataclasses
+import difflib
+import importlib.util
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from veerjax.errors import InputError
+
+T = TypeVar("T")
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Raises `InputError(sentence)` unless the condition holds."""
+    if not condition:
+        raise InputError(sentence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where examples come from."""
+
+    setting: str = "standard"  # a rendered setting, drawn on the device from (seed, index)
+    height: int = 256  # [px], a multiple of 16
+    width: int = 256  # [px], the working width of a track
+
+    def __post_init__(self) -> None:
+        for name in ("height", "width"):
+            value = getattr(self, name)
+            require(value >= 16, f"data.{name} is {value}; it must be at least 16 px.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which network, and its size."""
+
+    name: str = "unet"
+    features: tuple[int, ...] = (32, 64, 96, 128, 160)  # channel widths, finest level first
+    stem: str = "space_to_depth"  # "full" or "space_to_depth": the finest level has half the resolution
+    norm: str = "batch"  # "batch" (running statistics) or "pixel" (over channels only)
+    dtype: str = "auto"  # of the computation: "float32", "bfloat16", or "auto": bfloat16 on accelerators
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.features) >= 1 and all(width > 0 for width in self.features),
+            f"model.features is {self.features}; it needs at least one positive channel width.",
+        )
+        choice("model.stem", self.stem, ("full", "space_to_depth"))
+        choice("model.norm", self.norm, ("batch", "pixel"))
+        choice("model.dtype", self.dtype, ("auto", "float32", "bfloat16"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the summed loss terms, each >= 0."""
+
+    cross_entropy: float = 1.0
+    dice: float = 1.0
+
+    def __post_init__(self) -> None:
+        weights = (self.cross_entropy, self.dice)
+        require(
+            min(weights) >= 0 and max(weights) > 0,
+            f"loss weights are {weights}; each must be >= 0 and one must be > 0.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserConfig:
+    """The optimiser and its schedule."""
+
+    name: str = "adamw"  # "adamw" or "sgd"
+    learning_rate: float = 2e-3  # peak, > 0
+    warmup_steps: int = 100  # linear from 0
+    final_fraction: float = 0.01  # of the peak, at the last step of the cosine
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0  # global gradient norm, > 0
+
+    def __post_init__(self) -> None:
+        choice("optimiser.name", self.name, ("adamw", "sgd"))
+        require(
+            self.learning_rate > 0,
+            f"optimiser.learning_rate is {self.learning_rate}; it must be above 0, such as 2e-3.",
+        )
+        require(self.clip_norm > 0, f"optimiser.clip_norm is {self.clip_norm}; it must be above 0.")
+        require(self.warmup_steps >= 0, f"optimiser.warmup_steps is {self.warmup_steps}; it must be >= 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """The fixed validation set watched during training."""
+
+    examples: int = 64  # logs, drawn from the validation split
+    every: int = 500  # steps between validations and checkpoints
+
+    def __post_init__(self) -> None:
+        require(self.examples >= 1, f"validation.examples is {self.examples}; it must be at least 1.")
+        require(self.every >= 1, f"validation.every is {self.every}; it must be at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All that a training run depends on."""
+
+    name: str
+    seed: int = 0
+    steps: int = 4000
+    batch: int = 8  # examples a step, over all devices
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+
+    def __post_init__(self) -> None:
+        require(self.steps >= 1, f"steps is {self.steps}; it must be at least 1.")
+        require(self.batch >= 1, f"batch is {self.batch}; it must be at least 1.")
+
+
+def choice(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises `InputError` naming the nearest allowed value unless `value` is one of them."""
+    if value not in allowed:
+        raise InputError(f"{key} is {value!r}; write one of {', '.join(allowed)}{nearest(value, allowed)}.")
+
+
+def nearest(name: str, allowed: typing.Iterable[str]) -> str:
+    """` (did you mean X?)` for the closest allowed name, or nothing."""
+    close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.4)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The config as plain JSON values."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_dict(kind: type[T], values: typing.Mapping[str, Any], *, prefix: str = "") -> T:
+    """A config of `kind` from plain values.
+
+    Raises:
+        InputError: an unknown key (the nearest one is named), a missing one, or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(typing.cast(Any, kind))}
+    arguments = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise InputError(f"the config has no key {prefix + key!r}{nearest(key, fields)}.")
+        arguments[key] = _convert(hints[key], value, prefix + key)
+    for name, spec in fields.items():
+        has_default = spec.default is not dataclasses.MISSING or spec.default_factory is not dataclasses.MISSING
+        require(has_default or name in arguments, f"the config needs the key {prefix + name!r}.")
+    return kind(**arguments)
+
+
+def _convert(hint: Any, value: Any, key: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        require(isinstance(value, dict), f"{key} is {value!r}; it must be a group of keys.")
+        return from_dict(typing.cast(type, hint), value, prefix=f"{key}.")
+    if typing.get_origin(hint) is tuple:
+        require(isinstance(value, (list, tuple)), f"{key} is {value!r}; it must be a list, such as [16,32].")
+        return tuple(_convert(typing.get_args(hint)[0], item, key) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    plain = hint if not isinstance(hint, types.UnionType) else typing.get_args(hint)
+    matches = isinstance(value, plain) and (hint is bool or not isinstance(value, bool))
+    require(matches, f"{key} is {value!r}; it must be of type {getattr(hint, '__name__', hint)}.")
+    return value
+
+
+def with_overrides(config: Config, overrides: typing.Sequence[str]) -> Config:
+    """The config after `--set a.b=c` items, checked like any other.
+
+    Raises:
+        InputError: an item without `=`, an unknown key, or a value of the wrong type.
+    """
+    values = to_dict(config)
+    for item in overrides:
+        path, equals, text = item.partition("=")
+        require(bool(equals), f"--set was given {item!r}; write it as key=value, such as optimiser.learning_rate=1e-3.")
+        group = values
+        *parents, leaf = path.split(".")
+        for depth, parent in enumerate(parents):
+            known = isinstance(group.get(parent), dict)
+            require(known, f"the config has no group {'.'.join(parents[: depth + 1])!r}{nearest(parent, group)}.")
+            group = group[parent]
+        require(leaf in group, f"the config has no key {path!r}{nearest(leaf, group)}.")
+        try:
+            group[leaf] = json.loads(text)
+        except json.JSONDecodeError:
+            group[leaf] = text
+    return from_dict(Config, values)
+
+
+def load_config_file(path: str | Path) -> Config:
+    """The result of `get_config()` in a Python file, or a config JSON as written beside checkpoints.
+
+    Raises:
+        InputError: the file is missing, is no config, or has a mistyped key.
+    """
+    path = Path(path)
+    require(path.is_file(), f"there is no config file {str(path)!r}; give one such as configs/unet.py.")
+    if path.suffix == ".json":
+        try:
+            values = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path} is not valid JSON ({error}).") from error
+        return from_dict(Config, values)
+    spec = importlib.util.spec_from_file_location("veerjax_user_config", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is neither a .py nor a .json file; give one such as configs/unet.py.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config()
+    except InputError:
+        raise
+    except TypeError as error:
+        raise InputError(f"the config {path} is wrong: {_mistyped(str(error))}.") from error
+    except (AttributeError, SyntaxError, NameError, ImportError) as error:
+        raise InputError(f"the config {path} cannot be read: {error}.") from error
+    require(isinstance(config, Config), f"get_config() in {path} must return a veerjax.config.Config.")
+    return config
+
+
+def _mistyped(message: str) -> str:
+    """The dataclass's own complaint about a keyword, with the nearest name."""
+    word = message.rpartition("argument ")[2].strip("'\"")
+    groups = (Config, DataConfig, ModelConfig, LossConfig, OptimiserConfig, ValidationConfig)
+    for group in groups:
+        if message.startswith(f"{group.__name__}."):
+            return message + nearest(word, [f.name for f in dataclasses.fields(group)])
+    return message

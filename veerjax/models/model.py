@@ -1,0 +1,37 @@
+"""The seam that every architecture goes through: three pure functions over a dictionary of variables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from veerjax.types import Batch, Prediction
+
+Variables = dict[str, Any]  # "params", and where the model has running statistics "batch_stats"
+FLOOR = 1e-7  # keeps logarithms of probabilities finite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """`init(key)`, `loss(variables, batch, key)` -> (loss, new non-trained variables), `predict(variables, batch)`."""
+
+    init: Callable[[PRNGKeyArray], Variables]
+    loss: Callable[[Variables, Batch, PRNGKeyArray], tuple[Float[Array, ""], Variables]]
+    predict: Callable[[Variables, Batch], Prediction]
+    stride: int  # [px] windows should start at multiples of this
+
+
+def prediction_from_logits(logits: Float[Array, "batch height width 3"]) -> Prediction:
+    """What a three-class softmax says: a curve is in a row as surely as its likeliest pixel is its ink."""
+    probability = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
+    masks = jnp.moveaxis(probability[..., 1:], -1, 1)
+    evidence = jnp.log(masks + FLOOR)
+    return Prediction(
+        masks=masks,
+        row_log_prob=jax.nn.log_softmax(evidence, axis=-1),
+        presence=jnp.max(masks, axis=-1),
+        label=jnp.argmax(logits, axis=-1),
+    )

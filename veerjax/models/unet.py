@@ -1,0 +1,133 @@
+"""The default network: a U-Net whose finest level may work at half the resolution.
+
+Reference: Ronneberger, Fischer, Brox 2015. We differ in same-padding, a norm after each convolution, upsampling by a
+dense layer with depth-to-space (a 2 x 2 transposed convolution with a faster gradient on CPU), and an optional
+space-to-depth stem.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from veerjax.config import LossConfig, ModelConfig
+from veerjax.labels import NUM_CLASSES
+from veerjax.losses import segmentation_loss
+from veerjax.models.model import Model, Variables, prediction_from_logits
+from veerjax.types import Batch, Prediction
+
+Images = Float[Array, "batch height width channels"]
+PAPER = 0.5  # subtracted from grey levels before the first convolution
+
+
+def space_to_depth(image: Images) -> Images:
+    """Blocks of 2 x 2 px become channels: [B, H, W, C] -> [B, H/2, W/2, 4C]."""
+    batch, height, width, channels = image.shape
+    blocks = image.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
+
+
+def depth_to_space(features: Images) -> Images:
+    """The inverse of `space_to_depth`: [B, H, W, 4C] -> [B, 2H, 2W, C]."""
+    batch, height, width, channels = features.shape
+    blocks = features.reshape(batch, height, width, 2, 2, channels // 4)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, channels // 4)
+
+
+def pool(features: Images) -> Images:
+    """The maximum of each block of 2 x 2, as strided maxima: the gradient of `nn.max_pool` is slow on CPU."""
+    rows = jnp.maximum(features[:, ::2], features[:, 1::2])
+    return jnp.maximum(rows[:, :, ::2], rows[:, :, 1::2])
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions, each followed by a norm and a ReLU."""
+
+    features: int
+    norm: Callable[[], nn.Module]
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x: Images) -> Images:
+        for _ in range(2):
+            x = nn.Conv(self.features, (3, 3), use_bias=False, dtype=self.dtype)(x)
+            x = nn.relu(self.norm()(x))
+        return x
+
+
+class UNet(nn.Module):
+    """Logits of every pixel; inputs of any size are padded to a multiple of `stride` and the result is cropped."""
+
+    features: tuple[int, ...]
+    stem: str
+    norm: str
+    dtype: jnp.dtype
+
+    @property
+    def stride(self) -> int:
+        return 2 ** (len(self.features) - 1) * (2 if self.stem == "space_to_depth" else 1)
+
+    @nn.compact
+    def __call__(self, image: Images, *, train: bool) -> Float[Array, "batch height width 3"]:
+        height, width = image.shape[1:3]
+        padding = [(0, -height % self.stride), (0, -width % self.stride)]
+        x = jnp.pad(image - PAPER, [(0, 0), *padding, (0, 0)], mode="edge").astype(self.dtype)
+        half = self.stem == "space_to_depth"
+        x = self.levels(space_to_depth(x) if half else x, self.norm_layer(train=train))
+        logits = nn.Dense((4 if half else 1) * NUM_CLASSES, dtype=jnp.float32)(x)
+        logits = depth_to_space(logits) if half else logits
+        return logits[:, :height, :width]
+
+    def norm_layer(self, *, train: bool) -> Callable[[], nn.Module]:
+        # Neither looks beyond a pixel at inference, so a window's interior logits equal the strip's.
+        if self.norm == "batch":
+            return lambda: nn.BatchNorm(use_running_average=not train, momentum=0.97, dtype=self.dtype)
+        return lambda: nn.LayerNorm(dtype=self.dtype)
+
+    def levels(self, x: Images, norm: Callable[[], nn.Module]) -> Images:
+        skips = []
+        for width in self.features[:-1]:
+            x = Block(width, norm, self.dtype)(x)
+            skips.append(x)
+            x = pool(x)
+        x = Block(self.features[-1], norm, self.dtype)(x)
+        for width, skip in zip(reversed(self.features[:-1]), reversed(skips), strict=True):
+            x = depth_to_space(nn.Dense(4 * width, dtype=self.dtype)(x))
+            x = Block(width, norm, self.dtype)(jnp.concatenate([x, skip], axis=-1))
+        return x
+
+
+def compute_dtype(name: str) -> jnp.dtype:
+    """`auto` is bfloat16 on an accelerator and float32 on a CPU, which has no fast bfloat16."""
+    if name == "auto":
+        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return jnp.dtype(name)
+
+
+def build(config: ModelConfig, loss: LossConfig) -> Model:
+    """A U-Net behind the seam of `models.model`."""
+    net = UNet(
+        features=config.features, stem=config.stem, norm=config.norm, dtype=compute_dtype(config.dtype)
+    )
+
+    def init(key: PRNGKeyArray) -> Variables:
+        return dict(net.init(key, jnp.zeros((1, net.stride, net.stride, 1)), train=False))
+
+    def batch_loss(variables: Variables, batch: Batch, key: PRNGKeyArray) -> tuple[Float[Array, ""], Variables]:
+        del key  # no dropout, no sampling
+        logits, changed = net.apply(variables, batch.image, train=True, mutable=["batch_stats"])
+        value = segmentation_loss(
+            logits,
+            batch.label,
+            batch.valid,
+            cross_entropy_weight=loss.cross_entropy,
+            dice_weight=loss.dice,
+        )
+        return value, dict(changed)
+
+    def predict(variables: Variables, batch: Batch) -> Prediction:
+        return prediction_from_logits(net.apply(variables, batch.image, train=False))
+
+    return Model(init=init, loss=batch_loss, predict=predict, stride=net.stride)

@@ -1,0 +1,1 @@
+"""One loop for every model: state, steps, sharding, optimiser, checkpoints, log."""

@@ -1,0 +1,156 @@
+"""Checkpoints on disk. The only module that knows Orbax; its API moves."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+
+from veerjax.config import Config, from_dict, require, to_dict
+from veerjax.errors import InputError
+from veerjax.models.model import Variables
+from veerjax.training.state import TrainState
+
+logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every save at warning level
+CONFIG_FILE = "config.json"
+FOLDER = "checkpoints"
+BEST = "foreground_iou"  # the validation figure by which the best checkpoint is chosen
+
+
+class Checkpoints:
+    """The last two checkpoints of a work directory and the best one; saves run in the background."""
+
+    def __init__(self, workdir: Path) -> None:
+        best = BestN(get_metric_fn=lambda metrics: metrics[BEST], n=1)
+        policy = AnyPreservationPolicy([LatestN(2), best])
+        options = ocp.CheckpointManagerOptions(preservation_policy=policy, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager((workdir / FOLDER).absolute(), options=options)
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+    def save(self, state: TrainState, *, step: int, metrics: dict[str, float]) -> None:
+        """Writes the state of a step; nothing if that step is already there."""
+        if step not in self._manager.all_steps():
+            self._manager.save(step, args=ocp.args.StandardSave(state), metrics=metrics)
+
+    def restore_latest(self, like: TrainState) -> TrainState | None:
+        """The newest state in the structure and shardings of `like`, or None if there is none."""
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+
+
+def adopt_workdir(workdir: Path, config: Config) -> None:
+    """Makes the work directory this config's, or checks that it already is.
+
+    Raises:
+        InputError: the directory belongs to another config (the first differing key is named), or is a file.
+    """
+    require(not workdir.is_file(), f"the work directory {str(workdir)!r} is a file; give a folder.")
+    workdir.mkdir(parents=True, exist_ok=True)
+    path = workdir / CONFIG_FILE
+    if path.exists():
+        differing = differences(json.loads(path.read_text()), to_dict(config))
+        require(
+            not differing,
+            f"the work directory {str(workdir)!r} was made with another config ({'; '.join(differing)}); "
+            "give that config or another --workdir.",
+        )
+    else:
+        write_config(workdir, config)
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Writes the resolved config beside checkpoints, whole or not at all."""
+    temporary = folder / (CONFIG_FILE + ".tmp")
+    temporary.write_text(json.dumps(to_dict(config), indent=2) + "\n")
+    temporary.replace(folder / CONFIG_FILE)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], *, prefix: str = "") -> list[str]:
+    """The keys in which two configs differ, as sentences."""
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, prefix=f"{prefix}{key}.")
+        elif before != after:
+            found.append(f"{prefix}{key} was {before!r} and is now {after!r}")
+    return found
+
+
+def load_config(folder: Path) -> Config:
+    """The config beside checkpoints.
+
+    Raises:
+        InputError: there is none, or it does not fit this version.
+    """
+    path = folder / CONFIG_FILE
+    require(path.is_file(), f"{str(folder)!r} holds no {CONFIG_FILE}, so it is no work directory of veerjax train.")
+    try:
+        return from_dict(Config, json.loads(path.read_text()))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not valid JSON ({error}).") from error
+
+
+def checkpoint_folder(workdir: Path, which: str) -> Path:
+    """Where the tree of a checkpoint lies.
+
+    Args:
+        workdir: of the training
+        which: `best`, `last` or a step's number
+
+    Raises:
+        InputError: no checkpoint there, or not that one.
+    """
+    folder = workdir / FOLDER
+    steps = sorted(int(p.name) for p in folder.glob("*") if p.name.isdigit() and (p / "default").is_dir())
+    require(bool(steps), f"{str(workdir)!r} holds no checkpoint yet.")
+    if which == "best":
+        scores = {step: _score(folder / str(step)) for step in steps}
+        step = max(steps, key=lambda s: (scores[s], s))
+    else:
+        step = steps[-1] if which == "last" else int(which) if which.isdigit() else -1
+    require(step in steps, f"{str(workdir)!r} has no checkpoint {which!r}; it has best, last and the steps {steps}.")
+    return folder / str(step) / "default"
+
+
+def _score(step_folder: Path) -> float:
+    path = step_folder / "metrics" / "metrics"
+    return float(json.loads(path.read_text()).get(BEST, -1.0)) if path.is_file() else -1.0
+
+
+def restore_variables(folder: Path) -> Variables:
+    """Parameters and running statistics of a checkpoint as float32, on any number of devices.
+
+    Raises:
+        InputError: the folder is no checkpoint.
+    """
+    checkpointer = ocp.PyTreeCheckpointer()
+    try:
+        tree = checkpointer.metadata(folder.absolute()).item_metadata.tree
+        wanted = {name: tree[name] for name in ("params", "extra")}
+        arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+        stored = checkpointer.restore(folder.absolute(), item=wanted, restore_args=arguments, transforms={})
+    except (FileNotFoundError, KeyError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{str(folder)!r} cannot be read as a checkpoint: {str(error).splitlines()[0]}.") from error
+    floats = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), stored)
+    return {"params": floats["params"], **floats["extra"]}
+
+
+def save_variables(folder: Path, variables: Variables, *, dtype: Any) -> None:
+    """Writes parameters and running statistics alone, stored as `dtype`; for weights that are shipped."""
+    extra = {name: value for name, value in variables.items() if name != "params"}
+    tree = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), {"params": variables["params"], "extra": extra})
+    ocp.PyTreeCheckpointer().save(folder.absolute(), tree, force=True)

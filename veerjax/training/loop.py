@@ -1,0 +1,120 @@
+"""Training from a config to checkpoints in a work directory; an interrupted run goes on where it was."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from veerjax.config import Config
+from veerjax.data.rendered import rendered_batches
+from veerjax.metrics.confusion import confusion_counts, pooled_iou
+from veerjax.models import build_model
+from veerjax.models.model import Model, Variables
+from veerjax.synthesis.draw import draw_batch
+from veerjax.training.checkpoint import BEST, Checkpoints, adopt_workdir
+from veerjax.training.optimiser import build_optimiser
+from veerjax.training.sharding import check_batch, data_mesh, over_examples, replicated
+from veerjax.training.state import TrainState, initial_state
+from veerjax.training.steps import eval_step, train_step
+from veerjax.training.writer import Writer
+from veerjax.types import Batch, Prediction
+
+LOG_EVERY = 25  # steps; each line waits for the device once
+
+Step = Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]
+Validation = Callable[[Variables], dict[str, float]]
+
+
+def train(config: Config, workdir: str | Path, *, devices: list[jax.Device] | None = None) -> dict[str, float]:
+    """Trains to `config.steps` and returns the last validation's figures.
+
+    Args:
+        config: the whole run
+        workdir: where config, log and checkpoints go; an earlier run of the same config is resumed
+        devices: to use; all of them by default
+
+    Raises:
+        InputError: the work directory belongs to another config, or the batch does not divide over the devices.
+    """
+    workdir = Path(workdir)
+    mesh = data_mesh(devices)
+    check_batch(config.batch, mesh)
+    adopt_workdir(workdir, config)
+    model = build_model(config.model, config.loss)
+    state, step_fn = prepared(config, model, mesh)
+    validate = validation(config, model, mesh)
+    with Checkpoints(workdir) as checkpoints:
+        state = checkpoints.restore_latest(state) or state
+        start = int(state.step)
+        with Writer(workdir, start=start, steps=config.steps, batch=config.batch) as writer:
+            return run(state, step_fn, validate, config, start=start, checkpoints=checkpoints, writer=writer)
+
+
+def prepared(config: Config, model: Model, mesh: jax.sharding.Mesh) -> tuple[TrainState, Step]:
+    """The initial state on the mesh, and the compiled step that draws its own batch from (seed, step)."""
+    tx = build_optimiser(config.optimiser, steps=config.steps)
+    whole, split = replicated(mesh), over_examples(mesh)
+
+    def drawn_step(state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
+        indices = jax.lax.with_sharding_constraint(state.step * config.batch + jnp.arange(config.batch), split)
+        size = {"height": config.data.height, "width": config.data.width}
+        batch = draw_batch(config.seed, "train", indices, setting=config.data.setting, **size)
+        batch = jax.lax.with_sharding_constraint(batch, split)
+        return train_step(state, batch, jax.random.key(config.seed), model=model, tx=tx)
+
+    initial = jax.jit(functools.partial(initial_state, model=model, tx=tx), out_shardings=whole)
+    state = initial(jax.random.key(config.seed))
+    return state, jax.jit(drawn_step, donate_argnums=0, in_shardings=whole, out_shardings=whole)
+
+
+def validation(config: Config, model: Model, mesh: jax.sharding.Mesh) -> Validation:
+    """A function from variables to figures on the fixed validation logs, which stay on the device."""
+    split = over_examples(mesh)
+
+    def measure(prediction: Prediction, batch: Batch) -> jax.Array:
+        return jax.vmap(confusion_counts)(batch.label, prediction.label) * batch.valid[:, None, None]
+
+    step_fn = jax.jit(functools.partial(eval_step, model=model, measure=measure))
+    size = {"height": config.data.height, "width": config.data.width}
+    stream = rendered_batches(
+        config.data.setting, split="validation", count=config.validation.examples, batch=config.batch, **size
+    )
+    batches = [jax.device_put(batch, split) for batch in stream]
+
+    def validate(variables: Variables) -> dict[str, float]:
+        counts = [jax.device_get(step_fn(variables, batch)) for batch in batches]
+        background, *curves = pooled_iou(np.concatenate(counts))
+        ious = {f"iou_curve_{k + 1}": float(value) for k, value in enumerate(curves)}
+        return {BEST: float(np.nanmean(curves)), "iou_background": float(background), **ious}
+
+    return validate
+
+
+def run(
+    state: TrainState,
+    step_fn: Step,
+    validate: Validation,
+    config: Config,
+    *,
+    start: int,
+    checkpoints: Checkpoints,
+    writer: Writer,
+) -> dict[str, float]:
+    """The loop itself. Inside it, nothing moves between host and device unasked."""
+    if start >= config.steps:
+        return validate(state.variables)
+    figures: dict[str, float] = {}
+    with jax.transfer_guard("disallow"):
+        for step in range(start + 1, config.steps + 1):
+            state, metrics = step_fn(state)
+            writer.advance()
+            if step % LOG_EVERY == 0 or step == config.steps:
+                writer.log(step, {name: float(value) for name, value in jax.device_get(metrics).items()})
+            if step % config.validation.every == 0 or step == config.steps:
+                figures = validate(state.variables)
+                writer.log(step, figures)
+                checkpoints.save(state, step=step, metrics=figures)
+    return figures

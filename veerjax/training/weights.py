@@ -1,0 +1,50 @@
+"""Weights by name: `release`, or `WORKDIR[@best|last|STEP]`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from veerjax.config import Config, require
+from veerjax.models import build_model
+from veerjax.models.model import Model, Variables
+from veerjax.training.checkpoint import checkpoint_folder, load_config, restore_variables
+
+RELEASE = "release"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """A trained model: what it was trained as, its functions, and its variables in float32."""
+
+    name: str
+    config: Config
+    model: Model
+    variables: Variables
+
+
+def release_folder() -> Path:
+    """Where the shipped weights lie inside the package."""
+    return Path(__file__).resolve().parents[1] / RELEASE
+
+
+def load_weights(name: str) -> Weights:
+    """The weights that a name stands for.
+
+    Args:
+        name: `release`, or the work directory of a training, with `@best` (the default), `@last` or `@STEP` behind it
+
+    Raises:
+        InputError: no such work directory or checkpoint.
+    """
+    if name == RELEASE:
+        folder = release_folder()
+        config, tree = load_config(folder), folder / "weights"
+    else:
+        path, _, which = name.partition("@")
+        workdir = Path(path)
+        require(
+            workdir.is_dir(),
+            f"there are no weights {name!r}; write release, or the --workdir of a training, such as runs/unet@best.",
+        )
+        config, tree = load_config(workdir), checkpoint_folder(workdir, which or "best")
+    model = build_model(config.model, config.loss)
+    return Weights(name=name, config=config, model=model, variables=restore_variables(tree))

@@ -1,0 +1,55 @@
+"""The two containers that every room of the house shares: what a model reads and what it answers.
+
+Pixel coordinates are continuous: the centre of row r and column c is at (r + .5, c + .5).
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, UInt8
+
+from veerjax.labels import NUM_CURVES
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Images of tracks with the truth about their two curves."""
+
+    image: Float[Array, "batch height width channels"]  # grey level, 0 black to 1 white
+    strokes: Bool[Array, "batch 2 height width"]  # the ink each curve owns; the two may overlap
+    label: UInt8[Array, "batch height width"]  # class ids, curve 1 over curve 2
+    centreline: Float[Array, "batch 2 height"]  # [px] where a curve crosses the centre of each row
+    presence: Bool[Array, "batch 2 height"]  # whether the curve is on the track in that row
+    valid: Bool[Array, " batch"]  # False for the padding that fills up a last batch
+
+    @property
+    def size(self) -> int:
+        return self.image.shape[0]
+
+
+def blank(image: Float[Array, "batch height width channels"], *, label: Array | None = None) -> Batch:
+    """A batch of which only the image is known, or the image and the label."""
+    batch, height, width, _ = image.shape
+    rows = jnp.zeros((batch, NUM_CURVES, height))
+    return Batch(
+        image=image,
+        strokes=jnp.zeros((batch, NUM_CURVES, height, width), bool),
+        label=jnp.zeros((batch, height, width), jnp.uint8) if label is None else label,
+        centreline=rows,
+        presence=rows.astype(bool),
+        valid=jnp.ones(batch, bool),
+    )
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What any model says of a batch; tracing, metrics and comparison see only this."""
+
+    masks: Float[Array, "batch 2 height width"]  # probability that the pixel is ink of that curve
+    row_log_prob: Float[Array, "batch 2 height width"]  # log of the curve's distribution over a row's columns
+    presence: Float[Array, "batch 2 height"]  # probability that the curve is on the track in that row
+    label: Int[Array, "batch height width"] | None = None  # class ids, where the model chooses one a pixel
+    boxes: Float[Array, "batch 2 4"] | None = None  # (y0, x0, y1, x1) [px], where the model proposes regions
