@@ -9,9 +9,9 @@ from veerjax.config import Config, ModelConfig, OptimiserConfig, ValidationConfi
 def get_config() -> Config:
     return Config(
         name="release",
-        steps=4200,
+        steps=3300,
         batch=8,
         model=ModelConfig(features=(24, 48, 96, 128, 160)),
-        optimiser=OptimiserConfig(learning_rate=2.5e-3, warmup_steps=150),
+        optimiser=OptimiserConfig(learning_rate=2e-3, warmup_steps=100),
         validation=ValidationConfig(examples=64, every=300),
     )

@@ -19,7 +19,13 @@ ROOMS = [
     {"cli", "__main__", "__init__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names}
-ONLY = {"flax": "models", "matplotlib": "report", "orbax": "training", "lasio": "logs", "tensorflow_datasets": "data"}
+ONLY = {
+    "flax": "models",
+    "matplotlib": "report",
+    "orbax": "training",
+    "lasio": "logs",
+    "tensorflow_datasets": "data",
+}
 BANNED = {"tensorflow", "torch"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

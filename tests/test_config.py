@@ -60,7 +60,10 @@ def test_a_config_without_its_name_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("from veerjax.config import Config\ndef get_config(): return Config(name='x', stepz=3)", "stepz.*did you mean 'steps'"),
+        (
+            "from veerjax.config import Config\ndef get_config(): return Config(name='x', stepz=3)",
+            "stepz.*did you mean 'steps'",
+        ),
         ("def get_config(): return 3", "must return a veerjax.config.Config"),
         ("x = 1", "no attribute 'get_config'"),
         ("def (", "cannot be read"),

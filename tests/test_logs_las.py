@@ -194,9 +194,7 @@ def test_unknown_header_fields_are_empty_and_known_ones_kept(tmp_path):
     known = {"WELL": "A: 12:30 x.y", "API": "0042", "LOC": "sec 7, blk 6"}
     written(tmp_path / "w.las", header=known)
     las = lasio.read(tmp_path / "w.las")
-    assert {name: las.well[name].value for name in WELL_FIELDS} == {
-        name: known.get(name, "") for name in WELL_FIELDS
-    }
+    assert {name: las.well[name].value for name in WELL_FIELDS} == {name: known.get(name, "") for name in WELL_FIELDS}
     assert {las.well[name].unit for name in ("STRT", "STOP", "STEP")} == {las.curves[0].unit} == {"M"}
     assert las.other == "one\nA two\ndrei \\xe9"
 

@@ -124,9 +124,7 @@ def test_depths_beyond_the_strip_are_null():
 
 
 def test_a_curve_that_is_nowhere_is_null_everywhere():
-    assert np.isnan(
-        resample(ROWS, np.full(len(ROWS), np.nan), regular_index(5001, 5010, 0.5), log=False)
-    ).all()
+    assert np.isnan(resample(ROWS, np.full(len(ROWS), np.nan), regular_index(5001, 5010, 0.5), log=False)).all()
 
 
 def test_rows_may_run_up_the_hole():

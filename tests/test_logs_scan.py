@@ -35,9 +35,7 @@ def tiff(width, height, *, photometric=1, bits=8, pixels=b"", strip_bytes=None):
 
 def png_without_pixels(width, height):
     def chunk(name, content):
-        return (
-            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-        )
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     rows = zlib.compress(b"\0" * height)
@@ -96,9 +94,7 @@ def test_colour_becomes_luma(tmp_path):
 def test_what_is_transparent_is_paper(tmp_path):
     black = np.zeros((1, 3, 4), np.uint8)
     black[0, :, 3] = 0, 128, 255
-    np.testing.assert_array_equal(
-        read_scan(saved(tmp_path / "s.png", Image.fromarray(black))), [[255, 127, 0]]
-    )
+    np.testing.assert_array_equal(read_scan(saved(tmp_path / "s.png", Image.fromarray(black))), [[255, 127, 0]])
     grey = Image.merge("LA", [Image.new("L", (3, 1), 0), Image.fromarray(black[..., 3])])
     np.testing.assert_array_equal(read_scan(saved(tmp_path / "g.png", grey)), [[255, 127, 0]])
     one = Image.new("P", (2, 1))
@@ -141,9 +137,7 @@ def test_missing_files_folders_and_empty_files_are_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"just some text\n", b"II*\0", b"\x89PNG\r\n\x1a\n", b"%PDF-1.4\n"])
 def test_what_is_no_image_is_refused(tmp_path, content):
     (tmp_path / "s.tif").write_bytes(content)
-    with pytest.raises(
-        InputError, match=r"s\.tif cannot be read as an image .*: give a whole TIFF, PNG or JPEG\."
-    ):
+    with pytest.raises(InputError, match=r"s\.tif cannot be read as an image .*: give a whole TIFF, PNG or JPEG\."):
         read_scan(tmp_path / "s.tif")
 
 
@@ -177,9 +171,7 @@ def test_other_truncated_images_are_refused(tmp_path, suffix):
         read_scan(path)
 
 
-@pytest.mark.parametrize(
-    "content", [tiff(0, 10), tiff(10, 0), png_without_pixels(0, 10), png_without_pixels(10, 0)]
-)
+@pytest.mark.parametrize("content", [tiff(0, 10), tiff(10, 0), png_without_pixels(0, 10), png_without_pixels(10, 0)])
 def test_an_image_without_pixels_is_refused(tmp_path, content):
     (tmp_path / "s.img").write_bytes(content)
     with pytest.raises(InputError, match=r"without pixels|at least one pixel"):
@@ -189,9 +181,7 @@ def test_an_image_without_pixels_is_refused(tmp_path, content):
 def test_an_image_over_the_limit_is_refused_before_it_is_decoded(tmp_path):
     path = tmp_path / "s.tif"
     path.write_bytes(tiff(100_000, 20_000, bits=1))
-    with pytest.raises(
-        InputError, match="100000 x 20000 px, 2000 million pixels, above the limit of 500 million"
-    ):
+    with pytest.raises(InputError, match="100000 x 20000 px, 2000 million pixels, above the limit of 500 million"):
         read_scan(path)
     with pytest.raises(InputError, match=r"above the limit of 0\.002 million; cut it into sections or raise"):
         read_scan(saved(tmp_path / "g.png", Image.fromarray(GREY)), max_pixels=2000)

@@ -51,12 +51,12 @@ def test_wrong_pixel_columns_are_refused(tmp_path, rows, sentence):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_value_table_has_the_columns_of_the_las_with_their_units(tmp_path):
+def test_a_value_table_has_the_columns_of_the_las(tmp_path):
     depth = np.round(np.arange(3) * 0.1 + 1234.5, 1)
     curves = {"GR": np.array([0.1, np.nan, 150.0]), "RT": np.array([0.2, 20.0, 2000.0])}
-    write_values_csv(tmp_path / "v.csv", depth=depth, unit="m", curves=curves, units={"GR": "GAPI"})
+    write_values_csv(tmp_path / "v.csv", depth=depth, curves=curves)
     assert lines(tmp_path / "v.csv") == [
-        ["DEPT [m]", "GR [GAPI]", "RT"],
+        ["DEPT", "GR", "RT"],
         ["1234.5", "0.1000", "0.2000"],
         ["1234.6", "", "20.0000"],
         ["1234.7", "150.0000", "2000.0000"],

@@ -111,7 +111,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, monkeypa
 
 
 def test_a_batch_that_does_not_divide_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="batch is 9, which does not divide over 8 devices; the nearest that does is 8"):
+    with pytest.raises(
+        InputError, match="batch is 9, which does not divide over 8 devices; the nearest that does is 8"
+    ):
         loop.train(with_overrides(TINY, ["batch=9"]), tmp_path / "w")
     assert not (tmp_path / "w").exists()
 
@@ -119,7 +121,7 @@ def test_a_batch_that_does_not_divide_is_refused_with_the_nearest(tmp_path: Path
 def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there are no weights 'relase'; write release, or the --workdir"):
         load_weights("relase")
-    with pytest.raises(InputError, match="holds no config.json"):
+    with pytest.raises(InputError, match=r"holds no config\.json"):
         load_weights(str(tmp_path))
     checkpoint.write_config(tmp_path, TINY)
     with pytest.raises(InputError, match="holds no checkpoint yet"):

@@ -70,7 +70,9 @@ def test_a_prediction_is_made_of_probabilities(small: tuple[Model, Variables, Ba
     np.testing.assert_allclose(prediction.presence, masks.max(-1), rtol=1e-6)
 
 
-def test_the_loss_is_finite_and_its_gradient_reaches_every_parameter(small: tuple[Model, Variables, Batch]) -> None:
+def test_the_loss_is_finite_and_its_gradient_reaches_every_parameter(
+    small: tuple[Model, Variables, Batch],
+) -> None:
     model, variables, batch = small
     gradient = jax.grad(lambda p: model.loss({**variables, "params": p}, batch, jax.random.key(0))[0])(
         variables["params"]
@@ -89,5 +91,5 @@ def test_row_probability_follows_the_logits() -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(InputError, match="model.name is 'unett'; write one of unet .did you mean 'unet'"):
+    with pytest.raises(InputError, match=r"model\.name is 'unett'; write one of unet .did you mean 'unet'"):
         build_model(ModelConfig(name="unett"), LossConfig())

@@ -1,9 +1,9 @@
 """Scanned well logs to depth-indexed numbers.
 
-    import veerjax
-    reader = veerjax.load("release")
-    prediction = reader.predict(image)
-    tracks = reader.digitize(image, calibration)
+import veerjax
+reader = veerjax.load("release")
+prediction = reader.predict(image)
+tracks = reader.digitize(image, calibration)
 """
 
 from typing import TYPE_CHECKING, Any

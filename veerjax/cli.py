@@ -69,6 +69,7 @@ def add_train(commands: Any) -> None:
     made = command(commands, "train", train, "Train a model; an interrupted run of the same config goes on.")
     made.add_argument("--config", required=True, type=Path, help="a file with get_config(), or a run's config.json")
     made.add_argument("--workdir", required=True, type=Path, help="folder for checkpoints, log and config")
+    made.add_argument("--init-from", metavar="W", help=f"weights that a new run starts from: {WEIGHTS_HELP}")
     made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
 
 
@@ -117,7 +118,7 @@ def train(arguments: argparse.Namespace) -> int:
     from veerjax.training.loop import train as run
 
     config = with_overrides(load_config_file(arguments.config), arguments.overrides)
-    figures = run(config, arguments.workdir)
+    figures = run(config, arguments.workdir, init_from=arguments.init_from)
     print(json.dumps(figures))
     return 0
 
@@ -136,6 +137,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     )
     print(as_table(report))
     if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         with replacing(arguments.json) as path:
             Path(path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     return 0
@@ -168,7 +170,16 @@ def env(arguments: argparse.Namespace) -> int:
     import jax
 
     print(f"veerjax {__version__}, Python {platform.python_version()}")
-    for name in ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "grain", "lasio"):
+    for name in (
+        "jax",
+        "jaxlib",
+        "flax",
+        "optax",
+        "orbax-checkpoint",
+        "tensorflow-datasets",
+        "grain",
+        "lasio",
+    ):
         try:
             print(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:

@@ -182,7 +182,10 @@ def with_overrides(config: Config, overrides: typing.Sequence[str]) -> Config:
     values = to_dict(config)
     for item in overrides:
         path, equals, text = item.partition("=")
-        require(bool(equals), f"--set was given {item!r}; write it as key=value, such as optimiser.learning_rate=1e-3.")
+        require(
+            bool(equals),
+            f"--set was given {item!r}; write it as key=value, such as optimiser.learning_rate=1e-3.",
+        )
         group = values
         *parents, leaf = path.split(".")
         for depth, parent in enumerate(parents):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from veerjax.labels import NUM_CURVES
+from veerjax.labels import BACKGROUND, NUM_CURVES
 
 
 @jax.tree_util.register_dataclass
@@ -53,3 +53,11 @@ class Prediction:
     presence: Float[Array, "batch 2 height"]  # probability that the curve is on the track in that row
     label: Int[Array, "batch height width"] | None = None  # class ids, where the model chooses one a pixel
     boxes: Float[Array, "batch 2 4"] | None = None  # (y0, x0, y1, x1) [px], where the model proposes regions
+
+
+def exclusive_label(prediction: Prediction) -> Int[Array, "batch height width"]:
+    """The three-class label of a prediction; of a model that chooses none, the likelier mask above one half."""
+    if prediction.label is not None:
+        return prediction.label
+    likelier = jnp.argmax(prediction.masks, axis=1) + 1
+    return jnp.where(jnp.max(prediction.masks, axis=1) > 0.5, likelier, BACKGROUND)

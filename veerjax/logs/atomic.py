@@ -20,9 +20,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise InputError(
-            f"{path} cannot be written: there is no folder {str(path.parent)!r}; create it first."
-        )
+        raise InputError(f"{path} cannot be written: there is no folder {str(path.parent)!r}; create it first.")
     if path.is_dir():
         raise InputError(f"{path} cannot be written: it is a folder; give the name of a file.")
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")

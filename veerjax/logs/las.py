@@ -91,9 +91,7 @@ def _parse(path: Path, text: str) -> Any:
             return lasio.read(io.StringIO(text), engine="normal" if wrapped else "numpy", **options)
     # lasio reports damage with whatever its parser stumbled over, and with bare Exceptions of its own.
     except Exception as error:
-        raise InputError(
-            f"{refusal} ({type(error).__name__}: {' '.join(str(error).split())[:120]})."
-        ) from error
+        raise InputError(f"{refusal} ({type(error).__name__}: {' '.join(str(error).split())[:120]}).") from error
 
 
 def _depth_position(path: Path, curves: Any) -> int:
@@ -106,9 +104,7 @@ def _depth_position(path: Path, curves: Any) -> int:
 
 
 def _depth_unit(path: Path, las: Any, position: int) -> str:
-    written = [las.curves[position].unit] + [
-        las.well[key].unit for key in ("STRT", "STOP") if key in las.well
-    ]
+    written = [las.curves[position].unit] + [las.well[key].unit for key in ("STRT", "STOP") if key in las.well]
     unit = next((str(text).strip() for text in written if str(text).strip()), "")
     name = unit.upper().rstrip(".")
     if name in FEET:
@@ -194,9 +190,7 @@ def write_las(
     multiples = np.round(np.asarray(depth) / step)
     on_index = np.allclose(multiples * step, depth, rtol=1e-9)
     regular = len(depth) >= 2 and on_index and bool(np.all(np.diff(multiples) == 1))
-    require(
-        regular, f"the depths to write are not consecutive multiples of the step {step:g}; use regular_index."
-    )
+    require(regular, f"the depths to write are not consecutive multiples of the step {step:g}; use regular_index.")
     las = _empty_las(header, provenance)
     depth_format = f"%.{step_decimals(step)}f"
     las.append_curve("DEPT", np.asarray(depth, np.float64), unit="F" if unit == "ft" else "M", descr="DEPTH")

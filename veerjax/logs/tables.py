@@ -79,20 +79,16 @@ def write_values_csv(
     path: str | Path,
     *,
     depth: Float[np.ndarray, " samples"],
-    unit: str,
     curves: Mapping[str, Float[np.ndarray, " samples"]],
-    units: Mapping[str, str],
 ) -> None:
-    """A table with the columns of the LAS, `DEPT [ft]` first, empty where a value is null.
+    """A table with the columns and names of the LAS, `DEPT` first, empty where a value is null.
 
     Args:
         path: the CSV file
-        depth: of each line [unit]
-        unit: "ft" or "m"
+        depth: of each line, in the unit of the LAS
         curves: values by mnemonic, NaN where null
-        units: of the curves, by mnemonic; "" where unknown
     """
-    header = [f"DEPT [{unit}]", *(f"{name} [{units[name]}]" if units.get(name) else name for name in curves)]
+    header = ["DEPT", *curves]
     cells = [[f"{value:.10g}" for value in depth]]
     cells += [_cells(values, value_decimals(values)) for values in curves.values()]
     _write(path, header, cells)

@@ -6,6 +6,7 @@ space-to-depth stem.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -108,9 +109,7 @@ def compute_dtype(name: str) -> jnp.dtype:
 
 def build(config: ModelConfig, loss: LossConfig) -> Model:
     """A U-Net behind the seam of `models.model`."""
-    net = UNet(
-        features=config.features, stem=config.stem, norm=config.norm, dtype=compute_dtype(config.dtype)
-    )
+    net = UNet(features=config.features, stem=config.stem, norm=config.norm, dtype=compute_dtype(config.dtype))
 
     def init(key: PRNGKeyArray) -> Variables:
         return dict(net.init(key, jnp.zeros((1, net.stride, net.stride, 1)), train=False))
@@ -128,6 +127,6 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         return value, dict(changed)
 
     def predict(variables: Variables, batch: Batch) -> Prediction:
-        return prediction_from_logits(net.apply(variables, batch.image, train=False))
+        return prediction_from_logits(cast(Array, net.apply(variables, batch.image, train=False)))
 
     return Model(init=init, loss=batch_loss, predict=predict, stride=net.stride)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from veerjax import labels
 from veerjax.config import choice
 from veerjax.synthesis import curves, paper, strokes
-from veerjax.synthesis.noise import log_uniform
+from veerjax.synthesis.noise import dice, log_between
 from veerjax.types import Batch
 
 SETTINGS = ("standard",)
@@ -39,7 +39,7 @@ def draw(key: PRNGKeyArray, *, height: int, width: int, setting: str = "standard
 
 def drawing_scale(look_key: PRNGKeyArray) -> Float[Array, ""]:
     """How many times 100 dpi a scan is: most near 1, some up to 3."""
-    return log_uniform(jax.random.fold_in(look_key, 0), 0.7, 3.0)
+    return log_between(dice(jax.random.fold_in(look_key, 0)), 0.7, 3.0)
 
 
 def draw_curves(
@@ -61,19 +61,19 @@ def draw_curves(
     image = tones.paper + (tones.grid - tones.paper) * lines
     for curve in (1, 0):
         image = jnp.minimum(image, image + (tones.inks[curve] - image) * ink[curve])
-    image = paper.scanned(scan_key, image, tones)
+    image = paper.scanned(scan_key, image, tones, thinnest=jnp.min(pens.stroke))
     inner = slice(strokes.REACH_PX, strokes.REACH_PX + height)
     return Batch(
         image=image[:, :, None],
         strokes=masks,
-        label=exclusive_label(masks),
+        label=label_of(masks),
         centreline=x[:, inner],
         presence=(drawn & (x >= 0) & (x < width))[:, inner],
         valid=jnp.asarray(True),
     )
 
 
-def exclusive_label(masks: Bool[Array, "2 height width"]) -> Array:
+def label_of(masks: Bool[Array, "2 height width"]) -> Array:
     """The three-class label of two overlapping masks: curve 1 over curve 2."""
     second = jnp.where(masks[1], labels.CURVE_2, labels.BACKGROUND)
     return jnp.where(masks[0], labels.CURVE_1, second).astype(jnp.uint8)

@@ -1,42 +1,50 @@
-"""Random functions of position with a chosen wavelength."""
+"""Random numbers and random functions of position.
+
+A drawing needs some sixty random numbers. Each call of `jax.random` costs a quarter of a second of compilation on a
+CPU, so a step of the drawing draws all of its numbers at once and gives them their ranges afterwards.
+"""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 
-def uniform(key: PRNGKeyArray, low: float | Array, high: float | Array) -> Float[Array, ""]:
-    """One value between `low` and `high`."""
-    return jax.random.uniform(key, (), jnp.float32, low, high)
+def dice(key: PRNGKeyArray, *shape: int) -> Float[Array, "..."]:
+    """Numbers from 0 to 1, uniformly distributed."""
+    return jax.random.uniform(key, shape)
 
 
-def log_uniform(key: PRNGKeyArray, low: float, high: float) -> Float[Array, ""]:
-    """One value between `low` and `high`, each octave equally likely."""
-    return jnp.exp(uniform(key, jnp.log(low), jnp.log(high)))
+def between(u: Array, low: float | Array, high: float | Array) -> Array:
+    """`u` from [0, 1] stretched to [low, high]."""
+    return low + u * (high - low)
 
 
-def bernoulli(key: PRNGKeyArray, probability: float) -> Array:
-    """True with the given probability."""
-    return jax.random.bernoulli(key, probability)
+def log_between(u: Array, low: float, high: float) -> Array:
+    """`u` from [0, 1] stretched to [low, high] so that each octave is equally likely."""
+    return low * (high / low) ** u
 
 
 def value_noise(
-    key: PRNGKeyArray, position: Float[Array, " n"], wavelength: Float[Array, ""], *, sharpness: float | Array = 1.0
+    knots: Float[Array, " knots"],
+    position: Float[Array, " n"],
+    wavelength: Float[Array, ""],
+    *,
+    sharpness: float | Array = 1.0,
 ) -> Float[Array, " n"]:
-    """Random values in [-1, 1] at knots one wavelength apart, blended between them.
+    """Values in [-1, 1] at knots one wavelength apart, blended between them.
 
     Args:
-        key: random key
-        position: where to read the noise; at least 0, at most `len(position)` wavelengths long
+        knots: random numbers in [0, 1], one for each knot that the positions reach, and one more
+        position: where to read the noise, at least 0
         wavelength: distance between knots, in the unit of `position`
         sharpness: 1 blends over the whole interval, greater values keep plateaus with steps between them
 
     Returns:
         The noise at each position.
     """
-    knots = jax.random.uniform(key, (position.shape[0] + 2,), minval=-1.0)
+    values = 2 * knots - 1
     index = jnp.floor(position / wavelength).astype(jnp.int32)
     fraction = position / wavelength - index
     blend = jnp.clip((fraction - 0.5) * sharpness + 0.5, 0, 1)
     blend = blend * blend * (3 - 2 * blend)
-    return knots[index] * (1 - blend) + knots[index + 1] * blend
+    return values[index] * (1 - blend) + values[index + 1] * blend

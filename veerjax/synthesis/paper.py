@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from veerjax.synthesis.noise import bernoulli, log_uniform, uniform
+from veerjax.synthesis.noise import between, dice, log_between
 
-LINES = 128  # jittered grid lines that an image may hold at most before the jitter repeats
+JITTERED_LINES = 128  # before the jitter of the pitch repeats
 DEPTH_WEIGHTS = jnp.array([0.25, 0.5, 0.75, 1.0])  # of 2, 10, 50 and 100 ft lines
 
 
@@ -23,12 +23,12 @@ class Tones:
 
 
 def random_tones(key: PRNGKeyArray) -> Tones:
-    """Paper 128-250, ink 20-180 and at least 45 darker, heavy grid .2 to 1 times the ink's contrast (in 255ths)."""
-    keys = jax.random.split(key, 4)
-    paper = jnp.where(bernoulli(keys[0], 0.75), uniform(keys[1], 0.8, 0.98), uniform(keys[1], 0.5, 0.8))
-    darkest = jax.random.uniform(keys[2], (2,), minval=0.08, maxval=0.7) ** 1.3
-    inks = jnp.minimum(darkest, paper - 0.18)
-    contrast = uniform(keys[3], 0.2, 1.0) * (paper - jnp.max(inks))
+    """Paper 128-250, ink 20-180 and at least 51 darker, heavy grid .2 to 1 times the ink's contrast (in 255ths)."""
+    u = dice(key, 5)
+    paper = jnp.where(u[0] < 0.75, between(u[1], 0.8, 0.98), between(u[1], 0.5, 0.8))
+    darkest = between(u[2:4], 0.08, 0.7) ** 1.3
+    inks = jnp.minimum(darkest, paper - 0.2)
+    contrast = between(u[4], 0.2, 1.0) * (paper - jnp.max(inks))
     return Tones(paper=paper, inks=inks, grid=paper - contrast)
 
 
@@ -40,47 +40,65 @@ def lines(
     return jnp.clip(thickness / 2 + 0.5 - distance, 0, 1)
 
 
-def depth_lines(key: PRNGKeyArray, *, height: int, scale: Float[Array, ""]) -> Float[Array, " height"]:
-    """Strength of the horizontal lines: every 2 ft light, 10, 50 and 100 ft heavier and thicker, pitch jittered 1 px."""
-    keys = jax.random.split(key, 5)
-    pitch = 10 * scale * uniform(keys[0], 0.8, 1.3)
-    jitter = jax.random.uniform(keys[1], (LINES,), minval=-1.0)
-    coordinate = (jnp.arange(height) + 0.5) / pitch + jax.random.randint(keys[2], (), 0, 50)
+def depth_lines(
+    u: Float[Array, " 4"], jitter: Float[Array, " lines"], *, height: int, scale: Float[Array, ""]
+) -> Float[Array, " height"]:
+    """Strength of the horizontal lines: every 2 ft light, 10, 50 and 100 ft heavier and thicker, pitch jittered 1 px.
+
+    Args:
+        u: random numbers in [0, 1]
+        jitter: one more for each line, used again from the first when there are more lines
+        height: of the image [px]
+        scale: how many times 100 dpi the drawing is
+    """
+    pitch = 10 * scale * between(u[0], 0.8, 1.3)
+    coordinate = (jnp.arange(height) + 0.5) / pitch + jnp.floor(u[1] * 50)
     index = jnp.round(coordinate).astype(jnp.int32)
     rank = (index % 5 == 0).astype(jnp.int32) + (index % 25 == 0) + (index % 50 == 0)
-    thickness = jnp.maximum(scale * log_uniform(keys[3], 0.5, 1.5), 0.8) * (1 + 0.4 * rank)
-    amount = jnp.minimum(uniform(keys[4], 0.25, 1.0) + 0.25 * rank, 1.0) * DEPTH_WEIGHTS[rank] ** 0.5
-    return amount * lines(coordinate + jitter[index % LINES] / pitch, pitch, thickness)
+    thickness = jnp.maximum(scale * log_between(u[2], 0.5, 1.5), 0.8) * (1 + 0.4 * rank)
+    amount = jnp.minimum(between(u[3], 0.25, 1.0) + 0.25 * rank, 1.0) * DEPTH_WEIGHTS[rank] ** 0.5
+    shifted = coordinate + between(jitter[index % jitter.shape[0]], -1.0, 1.0) / pitch
+    return amount * lines(shifted, pitch, thickness)
 
 
-def scale_lines(key: PRNGKeyArray, *, width: int, scale: Float[Array, ""]) -> Float[Array, " width"]:
-    """Strength of the vertical lines: ten linear divisions with heavier centre and edges, or logarithmic decades."""
-    keys = jax.random.split(key, 6)
-    pitch = 25 * scale * uniform(keys[0], 0.85, 1.15)
-    thickness = jnp.maximum(scale * log_uniform(keys[1], 0.5, 2.0), 0.8)
-    light = uniform(keys[2], 0.3, 1.0)
-    column = jnp.arange(width) + 0.5
-    # Half of the images are a whole track with its edges at the image's edges, the others start anywhere.
-    start = jnp.where(bernoulli(keys[3], 0.5), 0.0, uniform(keys[4], 0.0, 10.0))
-    pitch = jnp.where(start == 0.0, width / jnp.maximum(jnp.round(width / pitch), 1), pitch)
-    coordinate = column / pitch + start
+def scale_lines(u: Float[Array, " 6"], *, width: int, scale: Float[Array, ""]) -> Float[Array, " width"]:
+    """Strength of the vertical lines: linear divisions with heavier centre and edges, or logarithmic decades.
+
+    Half of the images are a whole track with its edges at the image's edges, the others start anywhere.
+    """
+    pitch = 25 * scale * between(u[0], 0.85, 1.15)
+    thickness = jnp.maximum(scale * log_between(u[1], 0.5, 2.0), 0.8)
+    light = between(u[2], 0.3, 1.0)
+    whole = u[3] < 0.5
+    start = jnp.where(whole, 0.0, u[4] * 10)
+    pitch = jnp.where(whole, width / jnp.maximum(jnp.round(width / pitch), 1), pitch)
+    coordinate = (jnp.arange(width) + 0.5) / pitch + start
     heavy = (jnp.round(coordinate).astype(jnp.int32) % 5 == 0).astype(jnp.float32)
     linear = jnp.maximum(light, heavy) * lines(coordinate, pitch, thickness * (1 + 0.5 * heavy))
-    decade = 2.5 * pitch
-    mantissa = 10 ** jnp.mod(column / decade + start, 1.0)
-    nearest_digit = jnp.clip(jnp.round(mantissa), 1, 10)
-    distance = jnp.abs(jnp.log10(mantissa) - jnp.log10(nearest_digit)) * decade
-    major = ((nearest_digit == 1) | (nearest_digit == 10)).astype(jnp.float32)
-    logarithmic = jnp.maximum(light, major) * jnp.clip(thickness * (1 + 0.5 * major) / 2 + 0.5 - distance, 0, 1)
-    return jnp.where(bernoulli(keys[5], 0.25), logarithmic, linear)
+    logarithmic = decade_lines(coordinate / 2.5, 2.5 * pitch, thickness, light)
+    return jnp.where(u[5] < 0.25, logarithmic, linear)
+
+
+def decade_lines(
+    coordinate: Float[Array, " n"],
+    decade: Float[Array, ""],
+    thickness: Float[Array, ""],
+    light: Float[Array, ""],
+) -> Float[Array, " n"]:
+    """Strength of logarithmic lines at 1, 2, .. 9 times the powers of ten of a coordinate that counts decades."""
+    mantissa = 10 ** jnp.mod(coordinate, 1.0)
+    digit = jnp.clip(jnp.round(mantissa), 1, 10)
+    distance = jnp.abs(jnp.log10(mantissa) - jnp.log10(digit)) * decade
+    major = ((digit == 1) | (digit == 10)).astype(jnp.float32)
+    return jnp.maximum(light, major) * jnp.clip(thickness * (1 + 0.5 * major) / 2 + 0.5 - distance, 0, 1)
 
 
 def grid(key: PRNGKeyArray, *, height: int, width: int, scale: Float[Array, ""]) -> Float[Array, "height width"]:
     """Strength of the grid in [0, 1]; one scan in twelve has none."""
-    keys = jax.random.split(key, 3)
-    across = depth_lines(keys[0], height=height, scale=scale)[:, None]
-    down = scale_lines(keys[1], width=width, scale=scale)[None, :]
-    return jnp.where(bernoulli(keys[2], 1 / 12), 0.0, jnp.maximum(across, down))
+    u = dice(key, 11 + JITTERED_LINES)
+    across = depth_lines(u[:4], u[11:], height=height, scale=scale)[:, None]
+    down = scale_lines(u[4:10], width=width, scale=scale)[None, :]
+    return jnp.where(u[10] < 1 / 12, 0.0, jnp.maximum(across, down))
 
 
 def blurred(image: Float[Array, "height width"], sigma: Float[Array, ""]) -> Float[Array, "height width"]:
@@ -96,16 +114,21 @@ def blurred(image: Float[Array, "height width"], sigma: Float[Array, ""]) -> Flo
     return image
 
 
-def scanned(key: PRNGKeyArray, image: Float[Array, "height width"], tones: Tones) -> Float[Array, "height width"]:
-    """What a scanner makes of the drawing: stained, blurred, noisy, and in three of ten cases 1-bit."""
-    keys = jax.random.split(key, 8)
-    height, width = image.shape
-    stains = jax.image.resize(jax.random.normal(keys[0], (5, 5)), (height, width), "linear")
-    image = image + uniform(keys[1], 0.0, 0.03) * stains
-    image = blurred(image, uniform(keys[2], 0.0, 1.1))
-    noise = jax.random.normal(keys[3], (height, width))
-    image = image + uniform(keys[4], 0.0, 0.07) * noise
-    middle = jnp.max(tones.inks) + uniform(keys[5], 0.35, 0.65) * (tones.paper - jnp.max(tones.inks))
-    bitonal = (image > middle).astype(image.dtype)
-    image = jnp.where(bernoulli(keys[6], 0.3), bitonal, image)
+def scanned(
+    key: PRNGKeyArray, image: Float[Array, "height width"], tones: Tones, *, thinnest: Float[Array, ""]
+) -> Float[Array, "height width"]:
+    """What a scanner makes of the drawing: stained, blurred, noisy, and in three of ten cases 1-bit.
+
+    What a scanner does to a legible print leaves it legible: the blur stays below the thinnest stroke [px] and the
+    noise below the faintest ink, or the truth would ask for curves that nobody can see.
+    """
+    stain_key, noise_key, number_key = jax.random.split(key, 3)
+    u = dice(number_key, 5)
+    stains = jax.image.resize(jax.random.normal(stain_key, (5, 5)), image.shape, "linear")
+    image = blurred(image + between(u[0], 0.0, 0.03) * stains, u[1] * jnp.minimum(0.4 * thinnest, 1.1))
+    faintest = jnp.max(tones.inks)
+    sigma = u[2] * jnp.minimum(0.3 * (tones.paper - faintest), 0.07)
+    image = image + sigma * jax.random.normal(noise_key, image.shape)
+    middle = faintest + between(u[3], 0.35, 0.65) * (tones.paper - faintest)
+    image = jnp.where(u[4] < 0.3, (image > middle).astype(image.dtype), image)
     return jnp.round(jnp.clip(image, 0, 1) * 255) / 255

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from veerjax.polyline import distance_field
-from veerjax.synthesis.noise import log_uniform, uniform
+from veerjax.synthesis.noise import between, dice, log_between
 
 MAX_STROKE_PX = 12
 REACH_PX = MAX_STROKE_PX // 2 + 1  # rows beyond the image whose curve may still ink it
 CODINGS = jnp.array([[2.0, 2.0], [4.0, 4.0], [6.0, 2.0], [1.0, 2.0]])  # on, off in stroke widths
 SOLID_PX = 1e6
+LONGEST_GAP_PX = 7  # at 0 dpi, and 4 px more for each 100 dpi
 
 
 @jax.tree_util.register_dataclass
@@ -29,16 +30,17 @@ class Pen:
 
 def random_pens(key: PRNGKeyArray, *, scale: Float[Array, ""]) -> Pen:
     """Curve 1's solid pen and curve 2's broken one, stacked. Widths 1 to 12 px, greater on finer scans."""
-    keys = jax.random.split(key, 7)
-    first = log_uniform(keys[0], 1.0, 5.0) * scale
-    ratio = log_uniform(keys[1], 0.6, 1.4)
-    stroke = jnp.clip(jnp.stack([first, first * ratio]), 1.0, MAX_STROKE_PX)
-    coding = CODINGS[jax.random.randint(keys[2], (), 0, len(CODINGS))]
-    by_hand = jax.random.uniform(keys[3], (2,), minval=0.75, maxval=1.3)
+    u = dice(key, 6)
+    first = log_between(u[0], 1.0, 5.0) * scale
+    stroke = jnp.clip(jnp.stack([first, first * log_between(u[1], 0.6, 1.4)]), 1.0, MAX_STROKE_PX)
+    coding = CODINGS[jnp.floor(u[2] * len(CODINGS)).astype(jnp.int32)]
+    by_hand = between(u[3:5], 0.75, 1.3)
     dash = jnp.maximum(coding * by_hand * stroke[1], jnp.array([1.5, 2.5]))
+    # A broad pen's pattern is shortened: across a longer gap nobody could tell where the curve went.
+    dash = dash * jnp.minimum(1, (LONGEST_GAP_PX + 4 * scale) / dash[1])
     on = jnp.stack([jnp.asarray(SOLID_PX), dash[0]])
     off = jnp.stack([jnp.asarray(0.0), dash[1]])
-    phase = jnp.stack([jnp.asarray(0.0), uniform(keys[4], 0.0, 1.0) * (dash[0] + dash[1])])
+    phase = jnp.stack([jnp.asarray(0.0), u[5] * (dash[0] + dash[1])])
     return Pen(stroke=stroke, on=on, off=off, phase=phase)
 
 

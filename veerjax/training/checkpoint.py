@@ -3,7 +3,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -48,7 +48,7 @@ class Checkpoints:
         if step is None:
             return None
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+        return cast(TrainState, self._manager.restore(step, args=ocp.args.StandardRestore(abstract)))
 
 
 def adopt_workdir(workdir: Path, config: Config) -> None:
@@ -97,7 +97,10 @@ def load_config(folder: Path) -> Config:
         InputError: there is none, or it does not fit this version.
     """
     path = folder / CONFIG_FILE
-    require(path.is_file(), f"{str(folder)!r} holds no {CONFIG_FILE}, so it is no work directory of veerjax train.")
+    require(
+        path.is_file(),
+        f"{str(folder)!r} holds no {CONFIG_FILE}, so it is no work directory of veerjax train.",
+    )
     try:
         return from_dict(Config, json.loads(path.read_text()))
     except json.JSONDecodeError as error:
@@ -122,7 +125,10 @@ def checkpoint_folder(workdir: Path, which: str) -> Path:
         step = max(steps, key=lambda s: (scores[s], s))
     else:
         step = steps[-1] if which == "last" else int(which) if which.isdigit() else -1
-    require(step in steps, f"{str(workdir)!r} has no checkpoint {which!r}; it has best, last and the steps {steps}.")
+    require(
+        step in steps,
+        f"{str(workdir)!r} has no checkpoint {which!r}; it has best, last and the steps {steps}.",
+    )
     return folder / str(step) / "default"
 
 
@@ -139,7 +145,7 @@ def restore_variables(folder: Path) -> Variables:
     """
     checkpointer = ocp.PyTreeCheckpointer()
     try:
-        tree = checkpointer.metadata(folder.absolute()).item_metadata.tree
+        tree = cast(Any, checkpointer.metadata(folder.absolute()).item_metadata).tree
         wanted = {name: tree[name] for name in ("params", "extra")}
         arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
         stored = checkpointer.restore(folder.absolute(), item=wanted, restore_args=arguments, transforms={})

@@ -1,14 +1,16 @@
 """Training from a config to checkpoints in a work directory; an interrupted run goes on where it was."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from veerjax.config import Config
+from veerjax.config import Config, require
 from veerjax.data.rendered import rendered_batches
 from veerjax.metrics.confusion import confusion_counts, pooled_iou
 from veerjax.models import build_model
@@ -19,8 +21,9 @@ from veerjax.training.optimiser import build_optimiser
 from veerjax.training.sharding import check_batch, data_mesh, over_examples, replicated
 from veerjax.training.state import TrainState, initial_state
 from veerjax.training.steps import eval_step, train_step
+from veerjax.training.weights import load_weights
 from veerjax.training.writer import Writer
-from veerjax.types import Batch, Prediction
+from veerjax.types import Batch, Prediction, exclusive_label
 
 LOG_EVERY = 25  # steps; each line waits for the device once
 
@@ -28,29 +31,53 @@ Step = Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]
 Validation = Callable[[Variables], dict[str, float]]
 
 
-def train(config: Config, workdir: str | Path, *, devices: list[jax.Device] | None = None) -> dict[str, float]:
+def train(
+    config: Config,
+    workdir: str | Path,
+    *,
+    init_from: str | None = None,
+    devices: Sequence[Any] | None = None,
+) -> dict[str, float]:
     """Trains to `config.steps` and returns the last validation's figures.
 
     Args:
         config: the whole run
         workdir: where config, log and checkpoints go; an earlier run of the same config is resumed
+        init_from: `release` or `WORKDIR[@best|last|STEP]`, whose weights a new run starts from
         devices: to use; all of them by default
 
     Raises:
-        InputError: the work directory belongs to another config, or the batch does not divide over the devices.
+        InputError: the work directory belongs to another config, the batch does not divide over the devices, or
+            `init_from` is not there or another architecture.
     """
     workdir = Path(workdir)
     mesh = data_mesh(devices)
     check_batch(config.batch, mesh)
+    warm = None if init_from is None else warm_start(init_from, config)
     adopt_workdir(workdir, config)
     model = build_model(config.model, config.loss)
     state, step_fn = prepared(config, model, mesh)
+    if warm is not None:
+        state = replace(state, **jax.device_put(warm, replicated(mesh)))
     validate = validation(config, model, mesh)
     with Checkpoints(workdir) as checkpoints:
         state = checkpoints.restore_latest(state) or state
         start = int(state.step)
         with Writer(workdir, start=start, steps=config.steps, batch=config.batch) as writer:
             return run(state, step_fn, validate, config, start=start, checkpoints=checkpoints, writer=writer)
+
+
+def warm_start(name: str, config: Config) -> dict[str, Any]:
+    """Parameters and running statistics of other weights of the same architecture, as fields of a `TrainState`."""
+    weights = load_weights(name)
+    require(
+        weights.config.model == config.model,
+        f"the weights {name!r} are of {weights.config.model}, not of {config.model}; give --init-from their like.",
+    )
+    return {
+        "params": weights.variables["params"],
+        "extra": {name: value for name, value in weights.variables.items() if name != "params"},
+    }
 
 
 def prepared(config: Config, model: Model, mesh: jax.sharding.Mesh) -> tuple[TrainState, Step]:
@@ -75,7 +102,7 @@ def validation(config: Config, model: Model, mesh: jax.sharding.Mesh) -> Validat
     split = over_examples(mesh)
 
     def measure(prediction: Prediction, batch: Batch) -> jax.Array:
-        return jax.vmap(confusion_counts)(batch.label, prediction.label) * batch.valid[:, None, None]
+        return jax.vmap(confusion_counts)(batch.label, exclusive_label(prediction)) * batch.valid[:, None, None]
 
     step_fn = jax.jit(functools.partial(eval_step, model=model, measure=measure))
     size = {"height": config.data.height, "width": config.data.width}

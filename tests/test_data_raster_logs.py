@@ -1,0 +1,267 @@
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from las_files import write_las
+
+from veerjax.data.built import batches, load_built
+from veerjax.data.example import Example
+from veerjax.data.raster_logs import RasterLogs, build
+from veerjax.data.recipe import LAS, Recipe, draw_windows, look_number, one_ahead, unique
+from veerjax.data.rendered import rendered_batches
+from veerjax.data.wells import well_windows
+from veerjax.errors import InputError
+from veerjax.synthesis.draw import SPLITS, label_of
+
+SIZE = {"height": 48, "width": 32}
+NUM = 5
+
+
+@pytest.fixture(scope="module")
+def las_dir(tmp_path_factory) -> Path:
+    """Three wells of a few windows each; their values have all the digits of a float64."""
+    folder = tmp_path_factory.mktemp("las")
+    depth = np.arange(500.0, 1000.0, 0.5)
+    for number in range(3):
+        wave = np.sin(depth / 7 + number)
+        caliper = 9 + 2 * np.cos(depth / 5)
+        caliper[40:80] = np.nan
+        curves = {"GR": 75 + 60 * wave, "CALI": caliper}
+        write_las(folder / f"{number}.las", well=f"Well {number}", depth=depth, curves=curves)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory, las_dir) -> Path:
+    """Both configs, built."""
+    folder = tmp_path_factory.mktemp("data")
+    build("raster_logs/standard", data_dir=folder, num=NUM, **SIZE)
+    build("raster_logs/las", data_dir=folder, las_dir=las_dir, **SIZE)
+    return folder
+
+
+def by_key(name: str, data_dir: Path, split: str) -> dict[str, Example]:
+    source = load_built(name, data_dir=data_dir, split=split)
+    return {source[index].key: source[index] for index in range(len(source))}
+
+
+def assert_same(first: Example, second: Example) -> None:
+    for name, value in vars(first).items():
+        np.testing.assert_array_equal(value, getattr(second, name), err_msg=name, strict=True)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_rendered_setting_reads_back_as_it_was_drawn(data_dir, split):
+    drawn = jax.device_get(next(rendered_batches("standard", split=split, count=NUM, batch=8, **SIZE)))
+    examples = by_key("raster_logs/standard", data_dir, split)
+    assert len(examples) == NUM
+    for example in examples.values():
+        row = example.metadata["index"]
+        assert example.metadata == {"setting": "standard", "seed": 0, "split": split, "index": row}
+        assert example.centreline.dtype == np.float64
+        np.testing.assert_array_equal(example.centreline, drawn.centreline[row])
+        np.testing.assert_array_equal(example.image, np.rint(drawn.image[row, :, :, 0] * 255))
+        for name in ("strokes", "label", "presence"):
+            np.testing.assert_array_equal(getattr(example, name), getattr(drawn, name)[row], strict=True)
+
+
+def test_real_curves_read_back_bit_for_bit(data_dir, las_dir):
+    windows = {window.name: window for window in well_windows(las_dir, **SIZE)}
+    examples = {}
+    for split in SPLITS:
+        examples |= by_key("raster_logs/las", data_dir, split)
+    assert examples.keys() == windows.keys()
+    for key, example in examples.items():
+        window = windows[key]
+        assert example.centreline.tobytes() == window.centreline.tobytes()
+        np.testing.assert_array_equal(example.presence, window.presence)
+        np.testing.assert_array_equal(example.label, label_of(example.strokes))
+        assert example.metadata["curves"] == [dataclasses.asdict(curve.scale) for curve in window.curves]
+        depths = window.depth_top_ft, window.depth_bottom_ft
+        assert (example.metadata["depth_top_ft"], example.metadata["depth_bottom_ft"]) == depths
+
+
+def test_the_stroke_of_a_real_curve_follows_its_centreline(data_dir):
+    for example in by_key("raster_logs/las", data_dir, "test").values():
+        for curve in range(2):
+            rows = np.flatnonzero(example.presence[curve])
+            columns = np.floor(example.centreline[curve, rows]).astype(int)
+            assert example.strokes[curve, rows, columns].mean() > 0.99
+
+
+def test_a_well_belongs_to_one_split(data_dir):
+    wells = [
+        {example.metadata["well"] for example in by_key("raster_logs/las", data_dir, split).values()}
+        for split in SPLITS
+    ]
+    assert [len(names) for names in wells] == [1, 1, 1]
+    assert len(set.union(*wells)) == 3
+
+
+def test_the_look_of_a_window_depends_on_its_name_and_the_seed_alone(las_dir):
+    windows = well_windows(las_dir, **SIZE)[:8]
+
+    def images(order: list[int], *, seed: int) -> np.ndarray:
+        chosen = [windows[i] for i in order]
+        numbers = np.array([look_number(window) for window in chosen], np.uint32)
+        x = np.stack([window.filled for window in chosen]).astype(np.float32)
+        drawn = np.stack([window.drawn for window in chosen])
+        return np.asarray(draw_windows(np.int32(seed), numbers, x, drawn, width=SIZE["width"]).image)
+
+    forward, backward = images(list(range(8)), seed=0), images(list(range(7, -1, -1)), seed=0)
+    np.testing.assert_array_equal(forward, backward[::-1])
+    assert (images(list(range(8)), seed=1) != forward).any(axis=(1, 2, 3)).all()
+
+
+def test_building_again_gives_the_same_content_wherever_the_folder_lies(data_dir, las_dir, tmp_path):
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for path in las_dir.iterdir():
+        (moved / path.name).write_bytes(path.read_bytes())
+    build("raster_logs/las", data_dir=tmp_path, las_dir=moved, num_shards=2, **SIZE)
+    first, second = (by_key("raster_logs/las", folder, "validation") for folder in (data_dir, tmp_path))
+    assert list(first) == list(second)
+    for key in first:
+        assert_same(first[key], second[key])
+    assert build("raster_logs/las", data_dir=data_dir, las_dir=moved, **SIZE).is_dir()
+
+
+def test_a_dataset_made_otherwise_is_not_taken_for_this_one(data_dir, las_dir, tmp_path):
+    with pytest.raises(InputError, match="holds a dataset made with another num; delete it"):
+        build("raster_logs/standard", data_dir=data_dir, num=NUM + 1, **SIZE)
+    (tmp_path / "0.las").write_bytes((las_dir / "0.las").read_bytes())
+    with pytest.raises(InputError, match="made with another las_files, wells"):
+        build("raster_logs/las", data_dir=data_dir, las_dir=tmp_path, **SIZE)
+
+
+def test_what_a_killed_build_left_is_cleared(tmp_path):
+    leftover = tmp_path / "raster_logs" / "standard" / "incomplete.ABCDEF_1.0.0"
+    leftover.mkdir(parents=True)
+    (leftover / "part").write_text("half")
+    folder = build("raster_logs/standard", data_dir=tmp_path, num=1, **SIZE)
+    assert [path.name for path in folder.parent.iterdir()] == ["1.0.0"]
+
+
+@pytest.mark.slow
+def test_a_killed_build_is_repeated_by_the_next(tmp_path):
+    code = (
+        "from veerjax.data.raster_logs import build; "
+        f"build(data_dir={str(tmp_path)!r}, num=100000, height=48, width=32)"
+    )
+    parent = tmp_path / "raster_logs" / "standard"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 120
+    while not list(parent.glob("incomplete.*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert list(parent.glob("incomplete.*"))
+    build(data_dir=tmp_path, num=2, **SIZE)
+    assert [path.name for path in parent.iterdir()] == ["1.0.0"]
+    assert len(load_built("raster_logs/standard", data_dir=tmp_path, split="test")) == 2
+
+
+def test_batches_count_every_example_once(data_dir):
+    source = load_built("raster_logs/standard", data_dir=data_dir, split="test")
+    found = list(batches(source, batch=2))
+    assert [batch.valid.tolist() for batch in found] == [[True, True], [True, True], [True, False]]
+    assert found[0].image.shape == (2, 48, 32, 1)
+    np.testing.assert_array_equal(found[1].strokes[0], source[2].strokes)
+    np.testing.assert_allclose(found[2].image[0, ..., 0], source[4].image / 255, atol=1e-7)
+    assert sum(int(batch.valid.sum()) for batch in batches(source, batch=2, limit=3)) == 3
+
+
+def test_built_and_rendered_batches_are_alike(data_dir):
+    source = load_built("raster_logs/standard", data_dir=data_dir, split="test")
+    built = next(batches(source, batch=8))
+    rendered = next(rendered_batches("standard", split="test", count=NUM, batch=8, **SIZE))
+    np.testing.assert_array_equal(built.valid, rendered.valid)
+    order = [source[index].metadata["index"] for index in range(NUM)]
+    for name, expected in vars(rendered).items():
+        got = np.asarray(getattr(built, name))[:NUM]
+        np.testing.assert_allclose(got, np.asarray(expected)[order], atol=1e-7, err_msg=name)
+    kinds = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), batch) for batch in (built, rendered)]
+    assert kinds[0] == kinds[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"name": "raster_logs/standart"},
+            "there is no dataset 'raster_logs/standart'.*mean 'raster_logs/standard'",
+        ),
+        ({"name": "raster_logs/las"}, "give the folder of LAS files"),
+        ({"name": "raster_logs/las", "las_dir": "nowhere"}, "there is no folder 'nowhere'"),
+        ({"name": "raster_logs/las", "las_dir": ".", "num": 3}, "leave the number of examples out"),
+        ({"las_dir": "."}, "a folder of LAS files is for 'las'"),
+        ({"num": 0}, "0 examples were asked for"),
+        ({"height": 8}, "each side must be at least 16 px"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(tmp_path, changes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        build(**{"name": "raster_logs/standard", "data_dir": tmp_path / "data"} | changes)
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_unknown_config_of_a_recipe_is_refused():
+    with pytest.raises(InputError, match=r"the dataset's config is 'lass'.*did you mean 'las'"):
+        Recipe(config="lass")
+
+
+def test_a_builder_without_a_recipe_says_how_to_build(tmp_path):
+    with pytest.raises(InputError, match="raster_logs needs a recipe; build it by veerjax data build"):
+        RasterLogs(data_dir=tmp_path, config=LAS).download_and_prepare()
+
+
+def test_what_is_not_built_cannot_be_read(tmp_path, data_dir):
+    with pytest.raises(InputError, match=r"raster_logs/las is not built in .*; build it by veerjax data build"):
+        load_built("raster_logs/las", data_dir=tmp_path, split="test")
+    with pytest.raises(InputError, match=r"has no split 'tset'; it has .*did you mean 'test'"):
+        load_built("raster_logs/las", data_dir=data_dir, split="tset")
+    with pytest.raises(InputError, match="there is no dataset 'las'"):
+        load_built("las", data_dir=data_dir, split="test")
+
+
+def test_a_batch_or_limit_below_one_is_refused(data_dir):
+    source = load_built("raster_logs/standard", data_dir=data_dir, split="test")
+    with pytest.raises(InputError, match="the batch is 0"):
+        batches(source, batch=0)
+    with pytest.raises(InputError, match="the limit is 0"):
+        batches(source, batch=1, limit=0)
+
+
+def test_a_repeated_key_is_refused(data_dir):
+    source = load_built("raster_logs/standard", data_dir=data_dir, split="test")
+    with pytest.raises(InputError, match="two examples are called 'standard/test"):
+        list(unique([source[0], source[1], source[0]]))
+
+
+def test_one_ahead_keeps_the_order_and_asks_for_the_next_first():
+    asked = []
+    items = one_ahead(asked.append(i) or i for i in range(3))
+    assert next(items) == 0
+    assert asked == [0, 1]
+    assert list(items) == [1, 2]
+
+
+@pytest.mark.slow
+def test_the_real_wells_build_and_read_back_bit_for_bit(real_data, tmp_path):
+    build("raster_logs/las", data_dir=tmp_path, las_dir=real_data / "las")
+    windows = {window.name: window for window in well_windows(real_data / "las", height=512, width=256)}
+    sizes = []
+    for split in SPLITS:
+        source = load_built("raster_logs/las", data_dir=tmp_path, split=split)
+        sizes.append(len(source))
+        for index in range(len(source)):
+            example = source[index]
+            assert example.centreline.tobytes() == windows.pop(example.key).centreline.tobytes()
+    assert not windows
+    assert min(sizes) > 0

@@ -1,0 +1,55 @@
+"""Examples of a rendered setting, drawn on the device from (seed, split, index); nothing is stored."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from veerjax.config import choice, require
+from veerjax.synthesis.draw import SETTINGS, SPLITS, draw, sample_key
+from veerjax.types import Batch
+
+
+@functools.partial(jax.jit, static_argnames="split")
+def _keys(seed: int, split: str, indices: Array) -> PRNGKeyArray:
+    return jax.vmap(lambda index: sample_key(seed, split, index))(indices)
+
+
+# `draw_batch` in two halves, so that the drawing is compiled once for all splits and streams of a size.
+@functools.partial(jax.jit, static_argnames=("height", "width", "setting"))
+def _drawn(keys: PRNGKeyArray, *, height: int, width: int, setting: str) -> Batch:
+    return jax.vmap(lambda key: draw(key, height=height, width=width, setting=setting))(keys)
+
+
+def rendered_batches(
+    setting: str, *, split: str, count: int, batch: int, height: int, width: int, seed: int = 0
+) -> Iterator[Batch]:
+    """The first `count` samples of a split, in order; every one is valid once, and the last batch is padded.
+
+    Args:
+        setting: of `synthesis.draw.SETTINGS`
+        split: train, validation or test
+        count: examples in all
+        batch: examples a batch
+        height: of an image [px]
+        width: of an image [px]
+        seed: names the training split's samples; validation and test are the same for every seed
+
+    Raises:
+        InputError: unknown setting or split, or a count or batch below 1.
+    """
+    choice("the setting", setting, SETTINGS)
+    choice("the split", split, tuple(SPLITS))
+    require(count >= 1, f"{count} examples were asked for; at least 1 is needed.")
+    require(batch >= 1, f"the batch is {batch}; it must be at least 1.")
+
+    def stream() -> Iterator[Batch]:
+        for start in range(0, count, batch):
+            indices = jnp.arange(start, start + batch)
+            drawn = _drawn(_keys(seed, split, indices), height=height, width=width, setting=setting)
+            yield dataclasses.replace(drawn, valid=indices < count)
+
+    return stream()

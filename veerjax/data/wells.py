@@ -1,0 +1,205 @@
+"""From a folder of LAS files to pairs of real curves, placed on a track as a plotter would place them."""
+
+import hashlib
+import itertools
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from veerjax import labels
+from veerjax.config import require
+from veerjax.data.pairs import TYPICAL_PAIRS, PlottedCurve, TypicalCurve, plotted
+from veerjax.errors import InputError
+from veerjax.logs.las import Well, read_las
+from veerjax.synthesis.strokes import REACH_PX
+
+FT_PER_M = 1 / 0.3048
+TRACK_IN = 2.5  # a track is this wide, and becomes the working width
+DEPTH_IN_PER_FT = 0.05  # 5 in per 100 ft
+MAX_STEPS = 2.5  # samples further apart than this many sampling steps have a gap between them
+MIN_PRESENT = 0.5  # of a window's rows, for each curve
+TEST_SHARE = 0.2  # of the wells; validation takes as many
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSpec:
+    """Two real curves over one window of one well, ready for `synthesis.draw.draw_curves`."""
+
+    well: str
+    file: str
+    pair: str  # a name of `TYPICAL_PAIRS`
+    index: int  # of the window, from the top of the well
+    curves: tuple[PlottedCurve, PlottedCurve]  # mnemonics and scales
+    depth_top_ft: float  # at the top edge of the image's first row
+    depth_bottom_ft: float  # at the bottom edge of its last
+    width: int  # of the track [px]
+    x: Float64[np.ndarray, "2 rows"]  # [px], `REACH_PX` rows more at both ends; NaN where the curve is null
+
+    @property
+    def name(self) -> str:
+        """Unlike that of any other window of the same folder."""
+        return f"{self.file}/{self.pair}/{self.index:05d}"
+
+    @property
+    def drawn(self) -> Bool[np.ndarray, "2 rows"]:
+        """Where there are values, off the track included."""
+        return np.isfinite(self.x)
+
+    @property
+    def filled(self) -> Float64[np.ndarray, "2 rows"]:
+        """`x` with 0 for null: a renderer computes with these rows, although it draws nothing there."""
+        return np.where(self.drawn, self.x, 0.0)
+
+    @property
+    def centreline(self) -> Float64[np.ndarray, "2 height"]:
+        """`filled` for the image's own rows [px]."""
+        return self.filled[:, REACH_PX:-REACH_PX]
+
+    @property
+    def presence(self) -> Bool[np.ndarray, "2 height"]:
+        """The image's own rows in which the curve has a value on the track."""
+        return on_track(self.x, width=self.width)
+
+
+def well_windows(folder: str | Path, *, height: int, width: int, px_per_ft: float | None = None) -> list[WindowSpec]:
+    """Windows of `height` rows down every well, for every pair of curves both on the track in half of them.
+
+    Files come by name, pairs in the order of `TYPICAL_PAIRS`, windows from the top of the well. A warning
+    names the files that cannot be read or give no window.
+
+    Args:
+        folder: holds `.las` files
+        height: of a window [px]
+        width: of a track [px]
+        px_per_ft: depth scale; by default 5 in/100 ft beside a track of 2.5 in
+
+    Raises:
+        InputError: there is no such folder, it has no LAS file, or none gives a window.
+    """
+    paths = las_files(folder)
+    scale = px_per_ft or width * DEPTH_IN_PER_FT / TRACK_IN
+    windows, refused = [], []
+    for path in paths:
+        try:
+            of_file = windows_of_well(read_las(path), file=path.name, height=height, width=width, px_per_ft=scale)
+        except InputError as error:
+            refused.append(str(error))
+            continue
+        windows += of_file
+    known = ", ".join("+".join(curve.name for curve in pair) for pair in TYPICAL_PAIRS.values())
+    advice = f"give LAS files that hold one of the pairs {known} on their usual scales"
+    if not windows:
+        raise InputError(f"no LAS file in {folder} is usable: {' '.join(refused)} Please {advice}.")
+    if refused:
+        warnings.warn(f"{len(refused)} of {len(paths)} LAS files left out: {' '.join(refused)}", stacklevel=2)
+    return windows
+
+
+def las_files(folder: str | Path) -> list[Path]:
+    """The LAS files of a folder, by name.
+
+    Raises:
+        InputError: there is no such folder, or no LAS file in it.
+    """
+    require(Path(folder).is_dir(), f"there is no folder {str(folder)!r}; give one that holds LAS files.")
+    paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() == ".las")
+    require(bool(paths), f"the folder {str(folder)!r} holds no LAS file; give one that does.")
+    return paths
+
+
+def windows_of_well(well: Well, *, file: str, height: int, width: int, px_per_ft: float) -> list[WindowSpec]:
+    """All windows of one well.
+
+    Raises:
+        InputError: it has none.
+    """
+    pairs = {name: found for name, pair in TYPICAL_PAIRS.items() if (found := pair_of(well, pair))}
+    require(bool(pairs), f"{file} holds no known pair of curves (it has {', '.join(well.curves) or 'none'}).")
+    depth_ft = well.depth * (FT_PER_M if well.unit == "m" else 1.0)
+    windows = []
+    for name, curves in pairs.items():
+        for index, (top, x) in enumerate(stretches(depth_ft, curves, height=height, px_per_ft=px_per_ft)):
+            window = WindowSpec(
+                well=well.name,
+                file=file,
+                pair=name,
+                index=index,
+                curves=curves,
+                depth_top_ft=top,
+                depth_bottom_ft=top + height / px_per_ft,
+                width=width,
+                x=x * width,
+            )
+            if np.all(np.mean(window.presence, axis=1) >= MIN_PRESENT):
+                windows.append(window)
+    found = ", ".join(pairs)
+    require(bool(windows), f"{file} ({found}) has no window of {height} rows with both curves on half of them.")
+    return windows
+
+
+def pair_of(well: Well, pair: tuple[TypicalCurve, TypicalCurve]) -> tuple[PlottedCurve, PlottedCurve] | None:
+    """Both curves of a pair, or None where the well lacks one."""
+    first, second = (plotted(well, kind, curve_class=k) for k, kind in enumerate(pair, start=labels.CURVE_1))
+    return (first, second) if first and second else None
+
+
+def stretches(
+    depth_ft: Float64[np.ndarray, " samples"],
+    curves: Sequence[PlottedCurve],
+    *,
+    height: int,
+    px_per_ft: float,
+) -> Iterator[tuple[float, Float64[np.ndarray, "2 rows"]]]:
+    """The depth [ft] at the top of each window, first sample to last, and the curves in track fractions."""
+    offsets = (np.arange(-REACH_PX, height + REACH_PX) + 0.5) / px_per_ft
+    for index in range(int(np.ceil((depth_ft[-1] - depth_ft[0]) * px_per_ft / height))):
+        top = float(depth_ft[0]) + index * height / px_per_ft
+        yield top, np.stack([interpolated(depth_ft, curve.fraction, top + offsets) for curve in curves])
+
+
+def interpolated(
+    depth: Float64[np.ndarray, " samples"],
+    values: Float64[np.ndarray, " samples"],
+    at: Float64[np.ndarray, " rows"],
+) -> Float64[np.ndarray, " rows"]:
+    """Values between samples, along straight lines; NaN beyond the ends and inside gaps.
+
+    A gap is where two neighbouring values lie more than `MAX_STEPS` sampling steps apart. The median step
+    counts, because a header's STEP may be 0 and depths jitter.
+    """
+    finite = np.isfinite(values)
+    if not finite.any():
+        return np.full(at.shape, np.nan)
+    limit = MAX_STEPS * np.median(np.diff(depth))
+    depth, values = depth[finite], values[finite]
+    after = np.searchsorted(depth, at)
+    below = depth[np.minimum(after, len(depth) - 1)]
+    above = depth[np.maximum(after - 1, 0)]
+    between = (after > 0) & (after < len(depth)) & (below - above <= limit)
+    return np.where(between | (below == at), np.interp(at, depth, values), np.nan)
+
+
+def on_track(x: Float64[np.ndarray, "2 rows"], *, width: int) -> Bool[np.ndarray, "2 height"]:
+    """Whether each curve lies between the edges of the track, margin rows left out; NaN does not."""
+    inner = x[:, REACH_PX:-REACH_PX]
+    return (inner >= 0) & (inner < width)
+
+
+def split_of_wells(wells: Iterable[str]) -> dict[str, str]:
+    """The split of each well: all its windows and pairs belong to one.
+
+    Names are taken in the order of their hashes, so that no split gathers one field. Two wells give a test
+    well, three a validation well too.
+    """
+    key = {name: " ".join(name.upper().split()) for name in wells}
+    ordered = sorted(set(key.values()), key=lambda name: hashlib.sha256(name.encode()).digest())
+    share = max(1, round(TEST_SHARE * len(ordered)))
+    tests = share if len(ordered) >= 2 else 0
+    validations = share if len(ordered) >= 3 else 0
+    names = itertools.chain(["test"] * tests, ["validation"] * validations, itertools.repeat("train"))
+    split = dict(zip(ordered, names, strict=False))
+    return {name: split[key[name]] for name in key}

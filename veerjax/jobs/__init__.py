@@ -1,0 +1,1 @@
+"""What the commands do: thin compositions of the rooms below."""

@@ -1,0 +1,181 @@
+"""From scans to curves on disk: pixel CSV and overlay always, LAS and CSV where a calibration says what pixels mean."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+from tqdm import tqdm
+
+from veerjax.config import require
+from veerjax.errors import InputError
+from veerjax.jobs.reader import Reader, TrackCurves, load
+from veerjax.logs.atomic import replacing
+from veerjax.logs.calibration import Calibration, read_calibration
+from veerjax.logs.las import write_las
+from veerjax.logs.resample import DEFAULT_STEP, regular_index, resample
+from veerjax.logs.scan import read_scan
+from veerjax.logs.tables import pixel_columns, write_pixels_csv, write_values_csv
+from veerjax.report.overlay import overlay
+from veerjax.version import __version__
+
+
+def digitize_scans(
+    scans: Sequence[Path],
+    out: Path,
+    *,
+    calibration: Path | None = None,
+    weights: str = "release",
+    step: float | None = None,
+) -> int:
+    """Reads each scan and writes `<stem>.*` and `summary.json` into `out`.
+
+    Args:
+        scans: image files
+        out: folder, made if it is not there
+        calibration: TOML that holds for all the scans
+        weights: `release` or a work directory
+        step: of the depth index [unit of the calibration]
+
+    Returns:
+        0, or 1 if some of several scans failed.
+
+    Raises:
+        InputError: no scan could be read, or what holds for all of them is wrong.
+    """
+    check_inputs(scans, out, step)
+    scale = None if calibration is None else read_calibration(calibration)
+    first = read_scan(scans[0]) if len(scans) == 1 else None  # refused before the weights are loaded
+    reader = load(weights)
+    out.mkdir(parents=True, exist_ok=True)
+    summaries = []
+    for path in tqdm(scans, unit="scan", desc="digitize", disable=len(scans) == 1, file=sys.stderr):
+        try:
+            image = read_scan(path) if first is None else first
+            summaries.append(digitize_scan(reader, image, out / path.stem, calibration=scale, step=step))
+        except InputError as error:
+            if len(scans) == 1:
+                raise
+            print(f"veerjax: {error}", file=sys.stderr)
+            summaries.append({"name": path.stem, "status": "failed", "reasons": [str(error)]})
+    with replacing(out / "summary.json") as path:
+        Path(path).write_text(json.dumps({"schema": 1, "scans": summaries}, indent=2) + "\n")
+    failed = sum(summary["status"] == "failed" for summary in summaries)
+    require(failed < len(scans), f"none of the {len(scans)} scans could be read.")
+    return 1 if failed else 0
+
+
+def check_inputs(scans: Sequence[Path], out: Path, step: float | None) -> None:
+    """Refuses what would overwrite itself or cannot be written."""
+    twice = [stem for stem, count in Counter(path.stem for path in scans).items() if count > 1]
+    if twice:
+        same = " and ".join(str(path) for path in scans if path.stem == twice[0])
+        raise InputError(f"{same} would write the same files {twice[0]}.*; rename one of them.")
+    require(not out.is_file(), f"--out {str(out)!r} is a file; give a folder.")
+    require(step is None or step > 0, f"--step is {step}; it must be above 0, such as 0.5.")
+
+
+def digitize_scan(
+    reader: Reader,
+    image: np.ndarray,
+    target: Path,
+    *,
+    calibration: Calibration | None,
+    step: float | None = None,
+) -> dict[str, Any]:
+    """Reads one scan and writes its files; what it returns is its line in `summary.json`.
+
+    Args:
+        reader: from `load`
+        image: the scan, grey
+        target: folder and stem of the files, such as `out/strip`
+        calibration: where the tracks are and what they mean; without one the whole image is a track
+        step: of the depth index
+    """
+    start = time.monotonic()
+    tracks = reader.digitize(image, calibration)
+    log = None if calibration is None else values_of(tracks, calibration, step=step)
+    for number, track in enumerate(tracks, start=1):
+        middle = "" if number == 1 else f".track{number}"
+        columns = pixel_columns(track.x, track.lo, track.hi, confidence=track.confidence, presence=track.presence)
+        write_pixels_csv(named(target, f"{middle}.pixels.csv"), columns)
+    with replacing(named(target, ".overlay.png")) as path:
+        iio.imwrite(path, overlay(image, tracks), extension=".png")
+    if log is not None:
+        log.write(target)
+    coverage = np.mean([track.presence.mean(axis=1) for track in tracks], axis=0)
+    return {
+        "name": target.name,
+        "status": "accepted" if coverage.max() > 0 else "review",
+        "reasons": [] if coverage.max() > 0 else ["no curve was found"],
+        "rows": image.shape[0],
+        "coverage_rows": [round(float(share), 4) for share in coverage],
+        "seconds": round(time.monotonic() - start, 2),
+        "crossings": sum(crossings(track) for track in tracks),
+    }
+
+
+def named(target: Path, ending: str) -> Path:
+    """`with_suffix` would cut a stem that holds a dot."""
+    return target.parent / (target.name + ending)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitisedLog:
+    """Every declared curve of a scan on one regular depth index."""
+
+    depth: np.ndarray
+    step: float
+    curves: dict[str, np.ndarray]  # NaN where there is none
+    calibration: Calibration
+
+    def write(self, target: Path) -> None:
+        """Writes `<target>.las` and `<target>.csv`."""
+        units = {scale.mnemonic: scale.unit for track in self.calibration.tracks for scale in track.curves}
+        write_las(
+            named(target, ".las"),
+            depth=self.depth,
+            curves=self.curves,
+            units=units,
+            unit=self.calibration.depth.unit,
+            step=self.step,
+            header=self.calibration.well,
+            provenance=f"Digitised from a scanned log by veerjax {__version__}.",
+        )
+        write_values_csv(named(target, ".csv"), depth=self.depth, curves=self.curves)
+
+
+def values_of(tracks: Sequence[TrackCurves], calibration: Calibration, *, step: float | None = None) -> DigitisedLog:
+    """What the pixels mean: declared curves in their units, averaged over the steps of the depth index.
+
+    Args:
+        tracks: as read, in the order of the calibration
+        calibration: scales and depth
+        step: of the index [unit of the calibration]; 0.5 ft or 0.1 m by default
+
+    Raises:
+        InputError: the strip is shorter than a step.
+    """
+    step = step or DEFAULT_STEP[calibration.depth.unit]
+    depth = calibration.depth.depth(np.arange(tracks[0].x.shape[1]) + 0.5)
+    index = regular_index(float(depth.min()), float(depth.max()), step)
+    curves = {}
+    for found in tracks:
+        for scale in found.curves:
+            values = scale.value(found.x[scale.curve_class - 1], found.left_px, found.right_px)
+            curves[scale.mnemonic] = resample(depth, values, index, log=scale.scale == "log", step=step)
+    return DigitisedLog(depth=index, step=step, curves=curves, calibration=calibration)
+
+
+def crossings(track: TrackCurves) -> int:
+    """How often the two curves change sides."""
+    both = track.presence.all(axis=0)
+    side = np.sign(track.x[0, both] - track.x[1, both])
+    side = side[side != 0]
+    return int(np.count_nonzero(np.diff(side)))

@@ -1,0 +1,182 @@
+"""A trained model with all that it takes to read a strip: scaling to the working width, windows, tracing, scales."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
+
+from veerjax.config import require
+from veerjax.logs.calibration import Calibration, CurveScale
+from veerjax.tracing.trace import Trace, trace
+from veerjax.tracing.windows import predict_strip
+from veerjax.training.weights import Weights, load_weights
+from veerjax.types import Prediction, blank
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackCurves:
+    """The two curves of one track, row by row of the scan."""
+
+    left_px: float  # the track's edges in the scan
+    right_px: float
+    curves: tuple[CurveScale, ...]  # what they are declared to be; empty without a calibration
+    x: Float[np.ndarray, "2 height"]  # [px of the scan] where the curve crosses the row's centre; NaN where absent
+    lo: Float[np.ndarray, "2 height"]  # [px] leftmost stroke in the row
+    hi: Float[np.ndarray, "2 height"]  # [px] rightmost stroke in the row
+    presence: Bool[np.ndarray, "2 height"]
+    confidence: Float[np.ndarray, "2 height"]  # 0 to 1
+    occluded: Bool[np.ndarray, "2 height"]  # present, but under the other curve
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Reads images with one set of weights; made by `load`."""
+
+    weights: Weights
+    predict_windows: Callable[[Float[np.ndarray, "batch height width"]], Prediction] = field(repr=False)
+
+    def predict(self, image: UInt8[np.ndarray, "height width"] | Float[np.ndarray, "height width"]) -> Prediction:
+        """What the model says of one track at its working resolution.
+
+        Args:
+            image: grey levels, 0 to 255 as bytes or 0 to 1 as floats, paper light
+
+        Raises:
+            InputError: not two-dimensional.
+        """
+        grey = as_unit_grey(image)
+        return predict_strip(self.predict_windows, grey, stride=self.weights.model.stride)
+
+    def digitize(
+        self, image: UInt8[np.ndarray, "height width"], calibration: Calibration | None = None
+    ) -> list[TrackCurves]:
+        """The curves of every calibrated track, or of the whole image as one track.
+
+        Args:
+            image: the scan, grey, paper light
+            calibration: where the tracks lie
+
+        Raises:
+            InputError: not two-dimensional, or a track outside the image.
+        """
+        grey = as_unit_grey(image)
+        if calibration is None:
+            return [self.read_track(grey, 0.0, float(grey.shape[1]))]
+        return [self.read_track(grey, t.left_px, t.right_px, curves=t.curves) for t in calibration.tracks]
+
+    def read_track(
+        self,
+        grey: Float[np.ndarray, "height width"],
+        left_px: float,
+        right_px: float,
+        *,
+        curves: tuple[CurveScale, ...] = (),
+    ) -> TrackCurves:
+        """One track: cropped, rescaled to the working width, predicted, traced, and mapped back.
+
+        Raises:
+            InputError: the track is not inside the image.
+        """
+        left, right = int(np.floor(left_px)), int(np.ceil(right_px))
+        require(
+            left >= 0 and right <= grey.shape[1],
+            f"the track from {left_px:g} to {right_px:g} px is not inside the scan, which is {grey.shape[1]} px wide.",
+        )
+        crop = grey[:, left:right]
+        working = rescaled(crop, self.weights.config.data.width)
+        found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), trace(self.predict(working)))
+        rows = mapped_back(found, left=left, crop=crop.shape, working=working.shape)
+        return TrackCurves(left_px=left_px, right_px=right_px, curves=curves, **rows)
+
+
+def load(name: str = "release") -> Reader:
+    """A reader with the weights `release` or `WORKDIR[@best|last|STEP]`.
+
+    Raises:
+        InputError: no such weights.
+    """
+    weights = load_weights(name)
+    variables = jax.device_put(weights.variables)
+    compiled = jax.jit(lambda variables, image: weights.model.predict(variables, blank(image[..., None])))
+    return Reader(weights=weights, predict_windows=partial(compiled, variables))
+
+
+def as_unit_grey(image: np.ndarray) -> Float[np.ndarray, "height width"]:
+    """Grey levels from 0 black to 1 white as float32."""
+    require(
+        image.ndim == 2 and image.size > 0,
+        f"the image has the shape {image.shape}; give a grey one of (height, width).",
+    )
+    return image.astype(np.float32) / 255 if image.dtype == np.uint8 else image.astype(np.float32)
+
+
+def rescaled(crop: Float[np.ndarray, "height width"], width: int) -> Float[np.ndarray, "rows width"]:
+    """The crop at the working width, its rows scaled alike; shrinking averages, so thin lines turn pale, not lost."""
+    scale = width / crop.shape[1]
+    rows = max(round(crop.shape[0] * scale), 1)
+    if (rows, width) == crop.shape:
+        return crop
+    resized = Image.fromarray(crop).resize(
+        (width, rows), Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
+    )
+    return np.clip(np.asarray(resized), 0, 1)
+
+
+def mapped_back(found: Trace, *, left: int, crop: Sequence[int], working: Sequence[int]) -> dict[str, np.ndarray]:
+    """A trace at the working resolution as the row-wise fields of `TrackCurves`, in px of the scan.
+
+    The centreline is interpolated between the working rows; a row's span is the union of those that it covers.
+    """
+    height, rows = crop[0], working[0]
+    across, down = working[1] / crop[1], rows / height
+    centres = (np.arange(height) + 0.5) * down
+    own = np.clip(centres.astype(int), 0, rows - 1)
+    first = np.clip(np.floor(np.arange(height) * down).astype(int), 0, rows - 1)
+    last = np.clip(np.ceil((np.arange(height) + 1) * down).astype(int) - 1, first, rows - 1)
+    presence = np.asarray(found.presence)[:, own]
+
+    def columns(working_px: np.ndarray) -> np.ndarray:
+        return np.where(presence, left + working_px / across, np.nan)
+
+    known = np.asarray(found.presence)
+    x = np.stack([interpolated(centres, *pair) for pair in zip(np.asarray(found.x), known, strict=True)])
+    lo = np.stack([extreme(np.minimum, *pair, first, last) for pair in zip(np.asarray(found.lo), known, strict=True)])
+    hi = np.stack([extreme(np.maximum, *pair, first, last) for pair in zip(np.asarray(found.hi), known, strict=True)])
+    return {
+        "x": columns(x),
+        "lo": columns(np.minimum(lo, x)),
+        "hi": columns(np.maximum(hi, x)),
+        "presence": presence,
+        "confidence": np.asarray(found.confidence)[:, own],
+        "occluded": np.asarray(found.occluded)[:, own],
+    }
+
+
+def interpolated(
+    centres: Float[np.ndarray, " height"], x: Float[np.ndarray, " rows"], presence: Bool[np.ndarray, " rows"]
+) -> Float[np.ndarray, " height"]:
+    """x at the given rows, linear between present neighbours; rows without one are not to be used."""
+    if not presence.any():
+        return np.zeros_like(centres)
+    rows = np.flatnonzero(presence)
+    return np.interp(centres, rows + 0.5, x[rows])
+
+
+def extreme(
+    better: np.ufunc,
+    values: Float[np.ndarray, " rows"],
+    presence: Bool[np.ndarray, " rows"],
+    first: np.ndarray,
+    last: np.ndarray,
+) -> Float[np.ndarray, " height"]:
+    """The extreme of the present values in rows first..last; infinite, on the harmless side, where none is."""
+    neutral = np.inf if better is np.minimum else -np.inf
+    usable = np.where(presence, values, neutral)
+    result = usable[first]
+    for offset in range(1, int(np.max(last - first)) + 1):
+        result = better(result, usable[np.minimum(first + offset, last)])
+    return result

@@ -1,0 +1,1 @@
+"""Pictures for people. Only here may matplotlib be imported."""

@@ -1,0 +1,61 @@
+"""The scan, pale, with the curves that were read off it drawn over it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image, ImageDraw
+
+COLOURS = ((205, 20, 20), (20, 60, 215))  # curve 1, curve 2
+OCCLUDED_COLOURS = ((245, 160, 160), (150, 175, 250))
+PALE = 0.55  # of the scan's contrast that is left
+LINE_PX = 2
+
+
+class Curves(Protocol):
+    """Two curves of one track, such as a trace without its batch axis; x, lo and hi in pixels of the scan."""
+
+    @property
+    def x(self) -> Float[np.ndarray, "2 height"]: ...
+    @property
+    def lo(self) -> Float[np.ndarray, "2 height"]: ...
+    @property
+    def hi(self) -> Float[np.ndarray, "2 height"]: ...
+    @property
+    def presence(self) -> Bool[np.ndarray, "2 height"]: ...
+    @property
+    def occluded(self) -> Bool[np.ndarray, "2 height"]: ...
+
+
+def overlay(
+    grey: Float[np.ndarray, "height width"] | UInt8[np.ndarray, "height width"], tracks: Sequence[Curves] | Curves
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The scan at its own size with curve 1 in red and curve 2 in blue, paler where the other curve hides it.
+
+    Args:
+        grey: 0 to 255 as bytes, or 0 to 1 as floats
+        tracks: the curves of one track or of several
+    """
+    bytes_ = grey if grey.dtype == np.uint8 else np.round(np.clip(grey, 0, 1) * 255).astype(np.uint8)
+    pale = (255 - PALE * (255.0 - bytes_)).astype(np.uint8)
+    picture = Image.fromarray(pale).convert("RGB")
+    pen = ImageDraw.Draw(picture)
+    for curves in tracks if isinstance(tracks, Sequence) else [tracks]:
+        for curve in (1, 0):
+            draw_curve(pen, curves, curve)
+    return np.asarray(picture)
+
+
+def draw_curve(pen: ImageDraw.ImageDraw, curves: Curves, curve: int) -> None:
+    """The polyline from row centre to row centre, and each row's span where it reaches further."""
+    x, lo, hi = (np.asarray(part)[curve] for part in (curves.x, curves.lo, curves.hi))
+    presence, occluded = np.asarray(curves.presence)[curve], np.asarray(curves.occluded)[curve]
+    rows = np.flatnonzero(presence & np.isfinite(x))
+    # ImageDraw puts pixel centres at whole numbers.
+    for row in rows:
+        colour = (OCCLUDED_COLOURS if occluded[row] else COLOURS)[curve]
+        if np.isfinite(lo[row]) and np.isfinite(hi[row]):
+            pen.line([(lo[row] - 0.5, row), (hi[row] - 0.5, row)], fill=colour)
+        if row + 1 < len(x) and presence[row + 1] and np.isfinite(x[row + 1]):
+            pen.line([(x[row] - 0.5, row), (x[row + 1] - 0.5, row + 1)], fill=colour, width=LINE_PX)

@@ -1,0 +1,33 @@
+"""Neighbouring rows in which something is known, and what lies between them."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+def neighbours(known: Bool[Array, " height"]) -> tuple[Int[Array, " height"], Int[Array, " height"]]:
+    """For each row the nearest known row at or above it (-1: none), and at or below it (`height`: none)."""
+    height = known.shape[0]
+    rows = jnp.arange(height)
+    above = jax.lax.cummax(jnp.where(known, rows, -1))
+    below = jax.lax.cummin(jnp.where(known, rows, height), reverse=True)
+    return above, below
+
+
+def interpolated(values: Float[Array, " height"], known: Bool[Array, " height"]) -> Float[Array, " height"]:
+    """The known values, straight lines between them, and the nearest one beyond them; unchanged if none is known."""
+    height = known.shape[0]
+    above, below = neighbours(known)
+    top = jnp.where(above >= 0, above, jnp.minimum(below, height - 1))
+    bottom = jnp.where(below < height, below, jnp.maximum(above, 0))
+    part = (jnp.arange(height) - top) / jnp.maximum(bottom - top, 1)
+    line = values[top] + part * (values[bottom] - values[top])
+    return jnp.where(known | ~jnp.any(known), values, line)
+
+
+def share_between(
+    flag: Bool[Array, " height"], above: Int[Array, " height"], below: Int[Array, " height"]
+) -> Float[Array, " height"]:
+    """The share of flagged rows strictly between the two given rows, where there are rows between them."""
+    counts = jnp.concatenate([jnp.zeros(1), jnp.cumsum(flag, dtype=jnp.float32)])
+    return (counts[below] - counts[above + 1]) / jnp.maximum(below - above - 1, 1)

@@ -1,0 +1,105 @@
+"""From a prediction to polylines: the one call that the rest of the house makes."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from veerjax.polyline import spans
+from veerjax.tracing.gaps import Filled, Other, fill_breaks, without_caps
+from veerjax.tracing.refine import centreline, half_strokes_px, ink_edges
+from veerjax.tracing.viterbi import viterbi
+from veerjax.types import Prediction
+
+TOUCH_PX = 3.0  # strokes this near to each other may hide each other
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceConfig:
+    """How a path is priced, and when it breaks off."""
+
+    epsilon: float = 0.01  # probability below which all evidence is alike
+    slope_cost: float = 0.03  # of each column moved
+    jump_cap: float = 2.0  # the most that a move between two rows costs
+    switch_cost: float = 8.0  # of appearing or vanishing
+    least_ink: float = 0.2  # rows whose mask stays below this have no ink of their own
+    hop_px: int = 8  # [px] the longest blank within a row's ink
+    bridge_px: int = 8  # [rows] the longest break that is bridged without a reason
+    hidden_px: int = 256  # [rows] the longest stretch at the strip's end that the other curve hides
+    reach: int = 7  # [px] above half of the thickest stroke, and one more
+    iterations: int = 10  # of the fit of the polyline to the edges
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Two polylines per strip, row by row. x, lo and hi mean nothing where the curve is absent."""
+
+    x: Float[Array, "batch 2 height"]  # [px] where the curve crosses the row's centre
+    lo: Float[Array, "batch 2 height"]  # [px] least x of the polyline within the row
+    hi: Float[Array, "batch 2 height"]  # [px] greatest x of the polyline within the row
+    presence: Bool[Array, "batch 2 height"]
+    confidence: Float[Array, "batch 2 height"]  # 0 to 1, 0 where absent
+    occluded: Bool[Array, "batch 2 height"]  # present, but under the other curve
+
+
+@partial(jax.jit, static_argnames="config")
+def trace(prediction: Prediction, *, config: TraceConfig = TraceConfig()) -> Trace:
+    """The polylines of both curves of each strip.
+
+    Args:
+        prediction: of any model
+        config: how to trace
+    """
+    path = jax.vmap(jax.vmap(partial(likeliest_path, config=config)))(prediction.row_log_prob, prediction.presence)
+    return jax.vmap(partial(trace_pair, config=config))(prediction.masks, path)
+
+
+def likeliest_path(
+    row_log_prob: Float[Array, "height width"], presence: Float[Array, " height"], *, config: TraceConfig
+) -> Array:
+    """The column of one curve in each row; negative where absent."""
+    relative = jnp.exp(row_log_prob - jnp.max(row_log_prob, axis=1, keepdims=True))
+    cost = -jnp.log(presence[:, None] * relative + config.epsilon)
+    absent_cost = -jnp.log(1 - presence + config.epsilon)
+    return viterbi(
+        cost,
+        absent_cost,
+        slope_cost=config.slope_cost,
+        jump_cap=config.jump_cap,
+        switch_cost=config.switch_cost,
+    )
+
+
+def trace_pair(masks: Float[Array, "2 height width"], path: Array, *, config: TraceConfig) -> Trace:
+    """Both curves of one strip; each is judged in the light of the other."""
+    read = partial(ink_edges, least_ink=config.least_ink, hop_px=config.hop_px)
+    edges, strength = jax.vmap(read)(masks, masks[::-1], path)
+    half_px = half_strokes_px(edges, most_px=config.reach - 1.0)
+    x = jax.vmap(partial(centreline, reach=config.reach, iterations=config.iterations))(edges, half_px)
+    other = Other(
+        mask=masks[::-1],
+        x=x[::-1],
+        inked=edges.inked[::-1],
+        touch_px=jnp.broadcast_to(jnp.max(half_px) + TOUCH_PX, (2,)),
+        slack_px=jnp.maximum(half_px[::-1] - half_px, 0.5),
+    )
+    judge = partial(fill_breaks, bridge_px=config.bridge_px, hidden_px=config.hidden_px)
+    filled = jax.vmap(judge)(x, edges.inked, other)
+    presence = jax.vmap(partial(without_caps, reach=config.reach))(filled.presence, half_px)
+    lo, hi = jax.vmap(spans)(filled.x, presence)
+    return Trace(
+        x=filled.x,
+        lo=lo,
+        hi=hi,
+        presence=presence,
+        confidence=jnp.where(presence, confidence(filled, strength), 0.0),
+        occluded=filled.occluded & presence,
+    )
+
+
+def confidence(filled: Filled, strength: Float[Array, "2 height"]) -> Float[Array, "2 height"]:
+    """The mask along the path; half of it at most where the row is bridged or hidden."""
+    return jnp.where(filled.bridged, 0.25 + 0.25 * strength, strength)
