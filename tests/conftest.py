@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import pytest
 
-jax.config.update("jax_numpy_rank_promotion", os.environ.get("RANKP", "raise"))
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture(scope="session")

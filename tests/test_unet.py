@@ -82,6 +82,14 @@ def test_the_loss_is_finite_and_its_gradient_reaches_every_parameter(
     assert min(sizes) > 0
 
 
+def test_a_mirrored_model_reads_a_mirror_image_as_the_mirror_of_what_it_reads() -> None:
+    model = build_model(ModelConfig(features=(8, 8), mirror=True), LossConfig())
+    variables = jax.jit(model.init)(jax.random.key(3))
+    image = jax.random.uniform(jax.random.key(4), (1, 16, 16, 1))
+    there, back = (jax.jit(model.predict)(variables, blank(i)).masks for i in (image, image[:, :, ::-1]))
+    np.testing.assert_allclose(there, back[..., ::-1], atol=1e-5)
+
+
 def test_row_probability_follows_the_logits() -> None:
     logits = jnp.zeros((1, 4, 8, 3)).at[0, 2, 5, 1].set(9.0)
     prediction = prediction_from_logits(logits)

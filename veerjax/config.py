@@ -43,6 +43,7 @@ class ModelConfig:
     features: tuple[int, ...] = (32, 64, 96, 128, 160)  # channel widths, finest level first
     stem: str = "space_to_depth"  # "full" or "space_to_depth": the finest level has half the resolution
     norm: str = "batch"  # "batch" (running statistics) or "pixel" (over channels only)
+    mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
     dtype: str = "auto"  # of the computation: "float32", "bfloat16", or "auto": bfloat16 on accelerators
 
     def __post_init__(self) -> None:

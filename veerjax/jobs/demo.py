@@ -4,19 +4,22 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import imageio.v3 as iio
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from veerjax.config import Config, DataConfig, ModelConfig, OptimiserConfig, ValidationConfig, require
 from veerjax.jobs.digitize import digitize_scan
-from veerjax.jobs.evaluate import run_evaluation
+from veerjax.jobs.evaluate import run_evaluation, table_head, table_row
 from veerjax.jobs.reader import load
 from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Track
+from veerjax.logs.las import read_las
+from veerjax.logs.scan import read_scan
 from veerjax.synthesis.draw import draw, sample_key
 from veerjax.training.loop import train
 
@@ -63,16 +66,18 @@ def run_demo(out: Path, *, steps: int | None = None, logs: int = 32) -> None:
     out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     config = small_config()
-    config = config if steps is None else Config(**{**vars(config), "steps": steps})
+    config = config if steps is None else replace(config, steps=steps)
     with tempfile.TemporaryDirectory() as workdir:
         with stage(f"training a small net on rendered logs, {config.steps} steps"):
             train(config, workdir)
         with stage(f"evaluating it and the release weights on {logs} unseen logs"):
             small, release = (run_evaluation(name, "standard", limit=logs) for name in (workdir, "release"))
     print(comparison(small, release))
-    with stage("rendering a log, digitising it with the release weights"):
-        truth, found = digitised_log(out)
-    print(value_errors(truth, found))
+    with stage("drawing a log of 200 ft, digitising it with the release weights"):
+        truth = rendered_log(out)
+        digitize_scan(load("release"), read_scan(out / "log.png"), out / "log", calibration=demo_calibration())
+        side_by_side(out)
+    print(value_errors(truth, out / "log.las"))
     names = ", ".join(sorted(path.name for path in out.iterdir()))
     print(f"\nIn {out}: {names}\nDone in {time.monotonic() - start:.0f} s.")
 
@@ -87,46 +92,44 @@ def stage(text: str) -> Iterator[None]:
 
 
 def comparison(small: dict[str, Any], release: dict[str, Any]) -> str:
-    """IoU per class and centreline error, the two sets of weights and the survey beside one another."""
-    lines = [f"{'':<26}{'background':>12}{'curve 1':>10}{'curve 2':>10}"]
+    """IoU per class and centreline error: the two sets of weights, and the survey's own figures."""
     named = {"a minute's training": small, "release weights": release}
-    ious = {name: report["iou"]["pooled"] for name, report in named.items()}
-    for name, iou in (ious | {"survey (its own data)": release["survey"]["iou"]}).items():
-        lines.append(f"{'IoU, ' + name:<34}"[:34].ljust(34) + "".join(f"{cell(v):>8}" for v in iou))
-    for name, report in named.items():
-        median = report["row_error_px"]["median"]
-        lines.append(f"{'centreline px, ' + name:<42}" + "".join(f"{cell(v):>8}" for v in median))
+    lines = [table_head()]
+    lines += [table_row(f"IoU, {name}", report["iou"]["pooled"]) for name, report in named.items()]
+    lines += [table_row("IoU, the survey on its own data", release["survey"]["iou"])]
+    lines += [table_row(f"centreline px, median, {name}", r["row_error_px"]["median"]) for name, r in named.items()]
+    lines += [table_row(f"rows found, {name}", report["coverage"]) for name, report in named.items()]
     return "\n".join(lines)
 
 
-def cell(value: float | None) -> str:
-    """A figure, or a dash where there is none."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-def digitised_log(out: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Draws a test log, reads it from its image alone, and returns true and found x [2, rows] in px."""
+def rendered_log(out: Path) -> Float[np.ndarray, "2 rows"]:
+    """Draws a test log into `log.png`; returns where its curves truly are [px], NaN where absent."""
     sample = jax.jit(lambda key: draw(key, height=LOG_ROWS, width=LOG_COLUMNS))(sample_key(0, "test", LOG_INDEX))
-    image = np.round(np.asarray(sample.image[..., 0]) * 255).astype(np.uint8)
-    iio.imwrite(out / "log.png", image)
-    reader = load("release")
-    digitize_scan(reader, image, out / "log", calibration=demo_calibration())
-    [track] = reader.digitize(image, demo_calibration())
-    truth = np.where(sample.presence, sample.centreline, jnp.nan)
-    return np.asarray(truth), track.x
+    iio.imwrite(out / "log.png", np.round(np.asarray(sample.image[..., 0]) * 255).astype(np.uint8))
+    return np.where(np.asarray(sample.presence), np.asarray(sample.centreline), np.nan)
 
 
-def value_errors(truth: np.ndarray, found: np.ndarray) -> str:
-    """How far the digitised values are from those that were drawn, in each curve's own unit."""
-    [track] = demo_calibration().tracks
-    lines = []
+def side_by_side(out: Path) -> None:
+    """`picture.png`: the scan, and what was read from it drawn over it."""
+    scan = np.repeat(iio.imread(out / "log.png")[..., None], 3, axis=-1)
+    iio.imwrite(out / "picture.png", np.concatenate([scan, iio.imread(out / "log.overlay.png")], axis=1))
+
+
+def value_errors(truth: Float[np.ndarray, "2 rows"], las: Path) -> str:
+    """How far the values in the LAS file are from those that were drawn, in each curve's own unit."""
+    calibration = demo_calibration()
+    [track] = calibration.tracks
+    read = read_las(las)
+    depth_of_rows = calibration.depth.depth(np.arange(LOG_ROWS) + 0.5)
+    lines = ["LAS against what was drawn:"]
     for scale in track.curves:
-        true, read = (scale.value(x[scale.curve_class - 1], track.left_px, track.right_px) for x in (truth, found))
-        error, full = np.abs(read - true), abs(scale.right - scale.left)
+        drawn = scale.value(truth[scale.curve_class - 1], track.left_px, track.right_px)
+        true = np.interp(read.depth, depth_of_rows, drawn)  # NaN beside a gap
+        error, full = np.abs(read.curves[scale.mnemonic] - true), abs(scale.right - scale.left)
         both, there = np.isfinite(error), np.isfinite(true)
         mean = np.mean(error[both]) if both.any() else np.nan
         lines.append(
-            f"{scale.mnemonic:<5} mean error {mean:.2f} {scale.unit} ({mean / full:.2%} of scale), "
-            f"coverage {both.sum() / max(there.sum(), 1):.1%}"
+            f"  {scale.mnemonic:<5} mean error {mean:.3f} {scale.unit} ({mean / full:.2%} of scale), "
+            f"{both.sum() / max(there.sum(), 1):.1%} of its depths read"
         )
     return "\n".join(lines)

@@ -155,25 +155,32 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
+def table_row(name: str, values: list[float | None]) -> str:
+    """A line of a table of three columns, one a class; two values stand below the curves."""
+    cells = ["-" if value is None else f"{value:.3f}" for value in values]
+    return f"{name:<42}" + "".join(f"{cell:>12}" for cell in [""] * (3 - len(cells)) + cells)
+
+
+def table_head() -> str:
+    """The names of the columns."""
+    return " " * 42 + "".join(f"{name:>12}" for name in CLASS_NAMES)
+
+
 def as_table(report: dict[str, Any]) -> str:
     """The figures for a person: one column a class, the survey's beside, and what they were measured on."""
 
-    def row(name: str, values: list[float | None]) -> str:
-        cells = ["-" if value is None else f"{value:.3f}" for value in values]
-        return f"{name:<34}" + "".join(f"{cell:>12}" for cell in ([""] * (3 - len(cells)) + cells))
-
     lines = [
         f"{report['weights']} on {report['n_logs']} logs of {report['data']} ({report['split']})",
-        f"{'':<34}" + "".join(f"{name:>12}" for name in CLASS_NAMES),
-        row("IoU, pooled", report["iou"]["pooled"]),
-        row("IoU, mean over logs", report["iou"]["per_image"]),
-        row("IoU of a blank page", report["baselines"]["all_background"]["iou"]["pooled"]),
-        row("IoU of the survey (its own data)", report["survey"]["iou"]),
+        table_head(),
+        table_row("IoU, pooled", report["iou"]["pooled"]),
+        table_row("IoU, mean over logs", report["iou"]["per_image"]),
+        table_row("IoU of a blank page", report["baselines"]["all_background"]["iou"]["pooled"]),
+        table_row("IoU of the survey (its own data)", report["survey"]["iou"]),
     ]
-    lines += [row(f"tolerance F1 @ {t} px", report["tolerance_f1"][t]) for t in report["tolerance_f1"]]
-    lines += [row("coverage of rows", report["coverage"])]
-    lines += [row(f"row error px, {name}", report["row_error_px"][name]) for name in report["row_error_px"]]
-    lines += [row("row error px, mean over all rows", report["row_error_all_px"]["mean"])]
+    lines += [table_row(f"tolerance F1 @ {t} px", report["tolerance_f1"][t]) for t in report["tolerance_f1"]]
+    lines += [table_row("coverage of rows", report["coverage"])]
+    lines += [table_row(f"row error px, {name}", report["row_error_px"][name]) for name in report["row_error_px"]]
+    lines += [table_row("row error px, mean over all rows", report["row_error_all_px"]["mean"])]
     identity, ink = report["identity_accuracy"], report["foreground_iou"]
     known = ["-" if value is None else f"{value:.3f}" for value in (ink, identity)]
     return "\n".join([*lines, f"ink of either curve IoU {known[0]}, its identity right {known[1]}"])

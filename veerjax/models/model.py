@@ -25,13 +25,17 @@ class Model:
 
 
 def prediction_from_logits(logits: Float[Array, "batch height width 3"]) -> Prediction:
-    """What a three-class softmax says: a curve is in a row as surely as its likeliest pixel is its ink."""
-    probability = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
+    """What a three-class softmax says."""
+    return prediction_from_probability(jax.nn.softmax(logits.astype(jnp.float32), axis=-1))
+
+
+def prediction_from_probability(probability: Float[Array, "batch height width 3"]) -> Prediction:
+    """What class probabilities say: a curve is in a row as surely as its likeliest pixel is its ink."""
     masks = jnp.moveaxis(probability[..., 1:], -1, 1)
     evidence = jnp.log(masks + FLOOR)
     return Prediction(
         masks=masks,
         row_log_prob=jax.nn.log_softmax(evidence, axis=-1),
         presence=jnp.max(masks, axis=-1),
-        label=jnp.argmax(logits, axis=-1),
+        label=jnp.argmax(probability, axis=-1),
     )

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from veerjax.config import LossConfig, ModelConfig
 from veerjax.labels import NUM_CLASSES
 from veerjax.losses import segmentation_loss
-from veerjax.models.model import Model, Variables, prediction_from_logits
+from veerjax.models.model import Model, Variables, prediction_from_probability
 from veerjax.types import Batch, Prediction
 
 Images = Float[Array, "batch height width channels"]
@@ -126,7 +126,15 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         )
         return value, dict(changed)
 
+    def probability_of(variables: Variables, image: Images) -> Float[Array, "batch height width 3"]:
+        return jax.nn.softmax(cast(Array, net.apply(variables, image, train=False)))
+
     def predict(variables: Variables, batch: Batch) -> Prediction:
-        return prediction_from_logits(cast(Array, net.apply(variables, batch.image, train=False)))
+        probability = probability_of(variables, batch.image)
+        if config.mirror:
+            # A track read in a mirror is a track: the renderer draws both alike.
+            mirrored = probability_of(variables, batch.image[:, :, ::-1])[:, :, ::-1]
+            probability = (probability + mirrored) / 2
+        return prediction_from_probability(probability)
 
     return Model(init=init, loss=batch_loss, predict=predict, stride=net.stride)

@@ -53,9 +53,9 @@ def draw_curve(pen: ImageDraw.ImageDraw, curves: Curves, curve: int) -> None:
     presence, occluded = np.asarray(curves.presence)[curve], np.asarray(curves.occluded)[curve]
     rows = np.flatnonzero(presence & np.isfinite(x))
     # ImageDraw puts pixel centres at whole numbers.
-    for row in rows:
+    for row in map(int, rows):
         colour = (OCCLUDED_COLOURS if occluded[row] else COLOURS)[curve]
         if np.isfinite(lo[row]) and np.isfinite(hi[row]):
-            pen.line([(lo[row] - 0.5, row), (hi[row] - 0.5, row)], fill=colour)
+            pen.line([(float(lo[row]) - 0.5, row), (float(hi[row]) - 0.5, row)], fill=colour)
         if row + 1 < len(x) and presence[row + 1] and np.isfinite(x[row + 1]):
-            pen.line([(x[row] - 0.5, row), (x[row + 1] - 0.5, row + 1)], fill=colour, width=LINE_PX)
+            pen.line([(float(x[row]) - 0.5, row), (float(x[row + 1]) - 0.5, row + 1)], fill=colour, width=LINE_PX)

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from veerjax.tracing.rows import shifted
+
 FAR_PX = 1e4
 
 
@@ -57,39 +59,36 @@ def right_envelope(
         half_px: half of the stroke's width, at most `reach - 1`
         reach: rows that a stroke may reach up and down [px]
     """
-    height = x.shape[0]
-    rows = jnp.arange(height)
-    padded = jnp.pad(x, reach, mode="edge")
-    slope = jnp.diff(padded)
+    offsets = jnp.arange(-reach, reach)  # of the segments' upper vertices
+    slope = jnp.append(jnp.diff(x), 0.0)
+    joined = presence & jnp.append(presence[1:], False)
     lean = slope * half_px * jax.lax.rsqrt(slope**2 + 1)
-    joined = jnp.pad(presence[:-1] & presence[1:], reach)
-    edge, segment, along = jnp.where(presence, x + half_px, -FAR_PX), rows, jnp.zeros(height)
-    for offset in range(-reach, reach):
-        window = slice(reach + offset, reach + offset + height)
-        low, high = jnp.maximum(0.0, -offset - half_px), jnp.minimum(1.0, -offset + half_px)
-        touch = jnp.clip(lean[window] - offset, low, high)
-        end = jnp.sqrt(jnp.maximum(half_px**2 - (offset + touch) ** 2, 0.0))
-        candidate = padded[window] + slope[window] * touch + end
-        better = joined[window] & (low <= high) & (candidate > edge)
-        edge = jnp.where(better, candidate, edge)
-        segment = jnp.where(better, rows + offset, segment)
-        along = jnp.where(better, touch, along)
-    return Envelope(edge=edge, segment=segment, along=along)
+    away = offsets[:, None].astype(x.dtype)
+    low, high = jnp.maximum(0.0, -away - half_px), jnp.minimum(1.0, -away + half_px)
+    touch = jnp.clip(shifted(lean, offsets, outside=0.0) - away, low, high)
+    end = jnp.sqrt(jnp.maximum(half_px**2 - (away + touch) ** 2, 0.0))
+    start = shifted(jnp.where(joined, x, -FAR_PX), offsets, outside=-FAR_PX)
+    candidate = jnp.where(low <= high, start + shifted(slope, offsets, outside=0.0) * touch + end, -FAR_PX)
+    best = jnp.argmax(candidate, axis=0)[None]
+    edge = jnp.take_along_axis(candidate, best, axis=0)[0]
+    along = jnp.take_along_axis(touch, best, axis=0)[0]
+    alone = jnp.where(presence, x + half_px, -FAR_PX) >= edge
+    return Envelope(
+        edge=jnp.where(alone, jnp.where(presence, x + half_px, -FAR_PX), edge),
+        segment=jnp.arange(x.shape[0]) + jnp.where(alone, 0, offsets[best[0]]),
+        along=jnp.where(alone, 0.0, along),
+    )
 
 
 def eroded(edges: Edges, half_px: Float[Array, ""], *, reach: int) -> tuple[Array, Array]:
     """The least and the greatest x in each row at which a disc of the stroke's width leaves no edge."""
-    height = edges.left.shape[0]
-    least = jnp.pad(jnp.where(edges.inked, edges.least, -FAR_PX), reach, constant_values=-FAR_PX)
-    most = jnp.pad(jnp.where(edges.inked, edges.most, FAR_PX), reach, constant_values=FAR_PX)
-    low, high = edges.least + half_px, edges.most - half_px
-    for offset in range(-reach, reach + 1):
-        window = slice(reach + offset, reach + offset + height)
-        end = jnp.sqrt(jnp.maximum(half_px**2 - offset**2, 0.0))
-        within = abs(offset) <= half_px
-        low = jnp.where(within, jnp.maximum(low, least[window] + end), low)
-        high = jnp.where(within, jnp.minimum(high, most[window] - end), high)
-    return low, high
+    offsets = jnp.arange(-reach, reach + 1)
+    end = jnp.sqrt(jnp.maximum(half_px**2 - offsets**2, 0.0))[:, None]
+    near = (jnp.abs(offsets) <= half_px)[:, None]
+    least = shifted(jnp.where(edges.inked, edges.least, -FAR_PX), offsets, outside=-FAR_PX)
+    most = shifted(jnp.where(edges.inked, edges.most, FAR_PX), offsets, outside=FAR_PX)
+    low = jnp.max(jnp.where(near, least + end, -FAR_PX), axis=0)
+    return low, jnp.min(jnp.where(near, most - end, FAR_PX), axis=0)
 
 
 def fit_polyline(

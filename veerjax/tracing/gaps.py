@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from veerjax.tracing.rows import interpolated, neighbours, share_between
+from veerjax.tracing.rows import interpolated, neighbours, share_between, shifted
 
 MOSTLY = 0.7  # share of a hidden stretch's rows that lie on the other curve's ink
 
@@ -91,10 +91,6 @@ def without_caps(presence: Bool[Array, " height"], half_px: Float[Array, ""], *,
 
     The strip's first and last row end no curve.
     """
-    padded = jnp.pad(presence, reach, constant_values=True)
-    height = presence.shape[0]
-    kept = presence
-    for offset in range(-reach, reach + 1):
-        neighbour = padded[reach + offset : reach + offset + height]
-        kept = kept & (neighbour | (abs(offset) > half_px))
-    return kept
+    offsets = jnp.arange(-reach, reach + 1)
+    neighbour = shifted(presence, offsets, outside=True)
+    return presence & jnp.all(neighbour | (jnp.abs(offsets) > half_px)[:, None], axis=0)

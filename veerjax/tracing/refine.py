@@ -5,11 +5,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from veerjax.tracing.envelope import FAR_PX, Edges, eroded, fit_polyline
-from veerjax.tracing.rows import interpolated
+from veerjax.tracing.rows import interpolated, shifted
 
 SNAP_PX = 3  # how far from the path the ink may lie
 BORDER_PX = 20.0  # how far a stroke that touches the track's border may go on beyond it
-THINNEST = 1 / 3  # of the stroke's width that is left on fast kicks
+THINNEST = 0.5  # of the stroke's width that is left on fast kicks
+BASE_PX = 3  # [rows] to each side over which slopes are measured, against the steps between pixels
 GENTLE = 0.6  # [px/row] the steepest slope at which a row tells the stroke's width
 ENOUGH_ROWS = 8  # that tell the width
 TYPICAL = 0.4  # quantile of the widths told; the greater ones are kicks
@@ -38,13 +39,13 @@ def ink_edges(
     Returns:
         The edges, and the greatest mask value near the path, 0 where absent.
     """
+    columns = jnp.arange(mask.shape[1])[None]
     width = mask.shape[1]
-    near = jnp.where(jnp.abs(jnp.arange(width) - path[:, None]) <= SNAP_PX, mask, 0.0)
+    near = jnp.where(jnp.abs(columns - path[:, None]) <= SNAP_PX, mask, 0.0)
     centre, strength = jnp.argmax(near, axis=1), jnp.where(path >= 0, jnp.max(near, axis=1), 0.0)
     threshold = jnp.maximum(strength, least_ink) / 2
     inked, either = mask >= threshold[:, None], jnp.minimum(mask + other, 1.0)
     first, last = run_through(centre, short_blanks(inked, hop_px) | (either >= threshold[:, None]))
-    columns = jnp.arange(width)
     own = inked & (columns >= first[:, None]) & (columns <= last[:, None])
     own_first, own_last = jnp.argmax(own, axis=1), width - 1 - jnp.argmax(own[:, ::-1], axis=1)
     left = own_first + 0.5 - crossing(mask, own_first, own_first - 1, threshold)
@@ -64,7 +65,7 @@ def ink_edges(
 def short_blanks(inked: Bool[Array, "height width"], hop_px: int) -> Bool[Array, "height width"]:
     """Pixels that are inked, or in a blank of at most `hop_px` columns between two inked ones."""
     width = inked.shape[1]
-    columns = jnp.arange(width)
+    columns = jnp.arange(width)[None]
     before = jax.lax.cummax(jnp.where(inked, columns, -width), axis=1)
     behind = jax.lax.cummin(jnp.where(inked, columns, 2 * width), axis=1, reverse=True)
     return behind - before <= hop_px + 1
@@ -75,7 +76,7 @@ def run_through(
 ) -> tuple[Int[Array, " height"], Int[Array, " height"]]:
     """The first and the last column of the run of passable pixels around the centre of each row."""
     width = passable.shape[1]
-    columns = jnp.arange(width)
+    columns = jnp.arange(width)[None]
     blocked_left = ~passable & (columns < centre[:, None])
     blocked_right = ~passable & (columns > centre[:, None])
     first = jnp.max(jnp.where(blocked_left, columns, -1), axis=1) + 1
@@ -112,9 +113,16 @@ def half_strokes_px(edges: Edges, *, most_px: float) -> Float[Array, " 2"]:
 
 def half_stroke_px(edges: Edges) -> tuple[Float[Array, ""], Bool[Array, ""]]:
     """Half of one stroke's width [px], 0 without ink, and whether both of its sides were seen in enough rows."""
-    slope = jnp.gradient((edges.left + edges.right) / 2)
-    across = (edges.right - edges.left) / jnp.hypot(slope, 1.0)
-    calm = edges.sure & jnp.roll(edges.sure, 1) & jnp.roll(edges.sure, -1) & (jnp.abs(slope) < GENTLE)
+    middle = (edges.left + edges.right) / 2
+    ahead, behind = shifted(middle, jnp.array([BASE_PX, -BASE_PX]), outside=jnp.nan)
+    slope = (ahead - behind) / (2 * BASE_PX)
+    across = (edges.right - edges.left) / jnp.hypot(jnp.nan_to_num(slope), 1.0)
+    calm = (
+        edges.sure
+        & jnp.roll(edges.sure, 1)
+        & jnp.roll(edges.sure, -1)
+        & (jnp.abs(jnp.asarray(jnp.gradient(middle))) < GENTLE)
+    )
     seen = jnp.sum(edges.sure) >= ENOUGH_ROWS
     telling = jnp.where(jnp.sum(calm) >= ENOUGH_ROWS, calm, jnp.where(seen, edges.sure, edges.inked))
     typical = jnp.nanquantile(jnp.where(telling, across, jnp.nan), TYPICAL, method="lower")
@@ -125,7 +133,7 @@ def half_stroke_px(edges: Edges) -> tuple[Float[Array, ""], Bool[Array, ""]]:
 def without_slivers(edges: Edges, half_px: Float[Array, ""], *, reach: int) -> Edges:
     """The edges less what sticks out for fewer rows than the pen is wide, such as a grid line taken for ink.
 
-    A round pen inks no fewer rows than its width; a third of that is asked for, since strokes thin on fast kicks.
+    A round pen inks no fewer rows than its width; half of that is asked for, since strokes thin on fast kicks.
     """
     rows = jnp.floor(THINNEST * 2 * half_px)
     keep = jax.vmap(lambda edge: opened(jnp.where(edges.inked, edge, FAR_PX), rows, most_rows=reach))
@@ -133,19 +141,12 @@ def without_slivers(edges: Edges, half_px: Float[Array, ""], *, reach: int) -> E
     return Edges(left=-left, right=right, least=-least, most=most, inked=edges.inked)
 
 
-def opened(
-    values: Float[Array, " height"], rows: Float[Array, ""], *, most_rows: int
-) -> Float[Array, " height"]:
+def opened(values: Float[Array, " height"], rows: Float[Array, ""], *, most_rows: int) -> Float[Array, " height"]:
     """A grey opening: whatever rises for fewer than `rows` rows, at most `most_rows`, is cut off."""
-    low = values
-    for shift in range(1, most_rows):
-        below = jnp.append(values[shift:], jnp.full(shift, FAR_PX))
-        low = jnp.where(shift < rows, jnp.minimum(low, below), low)
-    high = low
-    for shift in range(1, most_rows):
-        above = jnp.append(jnp.full(shift, -FAR_PX), low[:-shift])
-        high = jnp.where(shift < rows, jnp.maximum(high, above), high)
-    return high
+    offsets = jnp.arange(most_rows)
+    beyond = (offsets >= jnp.maximum(rows, 1))[:, None]
+    low = jnp.min(jnp.where(beyond, FAR_PX, shifted(values, offsets, outside=FAR_PX)), axis=0)
+    return jnp.max(jnp.where(beyond, -FAR_PX, shifted(low, -offsets, outside=-FAR_PX)), axis=0)
 
 
 def centreline(edges: Edges, half_px: Float[Array, ""], *, reach: int, iterations: int) -> Float[Array, " height"]:

@@ -2,7 +2,17 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+
+def shifted(
+    values: Shaped[Array, " height"], offsets: Int[Array, " offsets"], *, outside: float | bool
+) -> Shaped[Array, "offsets height"]:
+    """For each offset, the values of the rows that far below; `outside` where there is no such row."""
+    height = values.shape[0]
+    rows = jnp.arange(height)[None] + offsets[:, None]
+    within = (rows >= 0) & (rows < height)
+    return jnp.where(within, values[jnp.clip(rows, 0, height - 1)], outside)
 
 
 def neighbours(known: Bool[Array, " height"]) -> tuple[Int[Array, " height"], Int[Array, " height"]]:
