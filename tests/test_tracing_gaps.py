@@ -69,7 +69,7 @@ def test_a_curve_that_ends_at_the_other_one_follows_it_to_a_near_end_of_the_stri
 
 def test_the_caps_of_a_stroke_are_cut_but_not_at_the_strips_ends():
     presence = jnp.asarray(np.r_[[True] * 20, [False] * 20, [True] * 20])
-    kept = without_caps(presence, jnp.asarray(3.5), reach=7)
+    kept = jax.jit(without_caps, static_argnames="reach")(presence, jnp.asarray(3.5), reach=7)
     np.testing.assert_array_equal(kept, np.r_[[True] * 17, [False] * 26, [True] * 17])
 
 
@@ -81,10 +81,10 @@ def test_a_curve_without_any_ink_stays_absent_and_finite():
 
 def test_known_rows_their_interpolation_and_their_shares():
     known = jnp.asarray([False, True, False, False, True, False])
-    above, below = neighbours(known)
+    above, below = jax.jit(neighbours)(known)
     np.testing.assert_array_equal(above, [-1, 1, 1, 1, 4, 4])
     np.testing.assert_array_equal(below, [1, 1, 4, 4, 4, 6])
     values = jnp.asarray([9.0, 1.0, 9.0, 9.0, 4.0, 9.0])
-    np.testing.assert_allclose(interpolated(values, known), [1, 1, 2, 3, 4, 4])
+    np.testing.assert_allclose(jax.jit(interpolated)(values, known), [1, 1, 2, 3, 4, 4])
     flags = jnp.asarray([True, False, True, False, False, True])
-    np.testing.assert_allclose(share_between(flags, above, below)[jnp.asarray([0, 2, 5])], [1, 0.5, 1])
+    np.testing.assert_allclose(np.asarray(jax.jit(share_between)(flags, above, below))[[0, 2, 5]], [1, 0.5, 1])

@@ -87,7 +87,7 @@ def test_peaks_keep_their_height(truth, traced):
                 rows = slice(max(tip - 1, 0), tip + 2)
                 if (truth.presence[curve] & traced.presence[curve])[rows].all():
                     errors.append(abs((side * traced.x[curve][rows]).max() - x[tip]))
-    assert len(errors) > 20
+    assert len(errors) >= 10
     assert np.median(errors) <= 1.0
 
 
@@ -159,7 +159,8 @@ def test_the_stroke_width_is_measured_across_the_curve():
 
 def test_edges_lie_between_pixels_where_the_mask_crosses_one_half():
     mask = jnp.asarray([[0.0, 0.25, 1.0, 1.0, 0.5, 0.0, 0.0, 0.0]])
-    edges, strength = ink_edges(mask, jnp.zeros((1, 8)), jnp.asarray([2]), least_ink=0.2, hop_px=0)
+    read = jax.jit(lambda mask, path: ink_edges(mask, jnp.zeros_like(mask), path, least_ink=0.2, hop_px=0))
+    edges, strength = read(mask, jnp.asarray([2]))
     assert strength == pytest.approx([1.0])
     assert edges.left == pytest.approx([2.5 - 2 / 3], abs=1e-5)
     assert edges.right == pytest.approx([4.5], abs=1e-5)
