@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -76,7 +77,7 @@ def run_evaluation(
         "weights": weights,
         "n_logs": len(measured["confusion"]),
     }
-    return plain(report | summary(measured, track_width_px=loaded.config.data.width))
+    return plain(report | summary(measured))
 
 
 def examples(
@@ -111,6 +112,7 @@ def measure(prediction: Prediction, batch: Batch) -> dict[str, Any]:
         "confusion": jax.vmap(confusion_counts)(batch.label, exclusive_label(prediction)),
         "tolerance": jax.vmap(tolerance)(*polylines),
         "rows": row_errors(*polylines),
+        "width": jnp.full(batch.size, batch.image.shape[2]),
     }
 
 
@@ -119,7 +121,7 @@ def valid_only(measured: dict[str, Any], valid: np.ndarray) -> dict[str, Any]:
     return jax.tree.map(lambda leaf: leaf[valid], measured)
 
 
-def summary(measured: dict[str, Any], *, track_width_px: int) -> dict[str, Any]:
+def summary(measured: dict[str, Any]) -> dict[str, Any]:
     """Ratios from counts, once, on the host."""
     confusion, rows = measured["confusion"].astype(np.int64), measured["rows"]
     f1_by_curve = f1(pooled(measured["tolerance"]))
@@ -131,7 +133,7 @@ def summary(measured: dict[str, Any], *, track_width_px: int) -> dict[str, Any]:
         "tolerance_f1": {str(t): f1_by_curve[:, i] for i, t in enumerate(TOLERANCES_PX)},
         "coverage": coverage(rows),
         "row_error_px": covered_row_error_px(rows),
-        "row_error_all_px": all_row_error_px(rows, track_width_px=track_width_px),
+        "row_error_all_px": all_row_error_px(rows, track_width_px=float(measured["width"][0])),
         "baselines": {"all_background": {"iou": {"pooled": blank_iou(confusion)}}},
         "survey": SURVEY,
     }
