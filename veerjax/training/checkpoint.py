@@ -160,3 +160,5 @@ def save_variables(folder: Path, variables: Variables, *, dtype: Any) -> None:
     extra = {name: value for name, value in variables.items() if name != "params"}
     tree = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), {"params": variables["params"], "extra": extra})
     ocp.PyTreeCheckpointer().save(folder.absolute(), tree, force=True)
+    # Orbax notes the folder's path on this machine, which is nobody's business where the weights are shipped.
+    (folder / "commit_success.txt").unlink(missing_ok=True)
