@@ -21,3 +21,13 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real logs here: set VEERJAX_REAL_DATA to their folder")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What this run found of each metric's largest difference from its oracle."""
+    import oracles
+
+    if oracles.COMPARISONS:
+        terminalreporter.section("metrics against their oracles: largest absolute difference")
+        for line in oracles.table():
+            terminalreporter.write_line(line)

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from las_files import write_las
 
-from veerjax.data.built import batches, load_built
+from veerjax.data.built import load_built
 from veerjax.data.example import Example
+from veerjax.data.logset import open_logs
 from veerjax.data.raster_logs import RasterLogs, build
-from veerjax.data.recipe import LAS, Recipe, draw_windows, look_number, one_ahead, unique
+from veerjax.data.recipe import LAS, Recipe, draw_windows, look_number
 from veerjax.data.rendered import rendered_batches
 from veerjax.data.wells import well_windows
 from veerjax.errors import InputError
+from veerjax.labels import CODINGS
 from veerjax.synthesis.draw import SPLITS, label_of
 
 SIZE = {"height": 48, "width": 32}
@@ -63,7 +65,9 @@ def test_a_rendered_setting_reads_back_as_it_was_drawn(data_dir, split):
     assert len(examples) == NUM
     for example in examples.values():
         row = example.metadata["index"]
-        assert example.metadata == {"setting": "standard", "seed": 0, "split": split, "index": row}
+        coding = [CODINGS[number] for number in drawn.coding[row]]
+        named = {"setting": "standard", "seed": 0, "split": split, "index": row, "coding": coding}
+        assert example.metadata == named
         assert example.centreline.dtype == np.float64
         np.testing.assert_array_equal(example.centreline, drawn.centreline[row])
         np.testing.assert_array_equal(example.image, np.rint(drawn.image[row, :, :, 0] * 255))
@@ -167,19 +171,23 @@ def test_a_killed_build_is_repeated_by_the_next(tmp_path):
     assert len(load_built("raster_logs/standard", data_dir=tmp_path, split="test")) == 2
 
 
-def test_batches_count_every_example_once(data_dir):
+def test_portions_count_every_example_once(data_dir):
     source = load_built("raster_logs/standard", data_dir=data_dir, split="test")
-    found = list(batches(source, batch=2))
-    assert [batch.valid.tolist() for batch in found] == [[True, True], [True, True], [True, False]]
-    assert found[0].image.shape == (2, 48, 32, 1)
-    np.testing.assert_array_equal(found[1].strokes[0], source[2].strokes)
-    np.testing.assert_allclose(found[2].image[0, ..., 0], source[4].image / 255, atol=1e-7)
-    assert sum(int(batch.valid.sum()) for batch in batches(source, batch=2, limit=3)) == 3
+    logs = open_logs("raster_logs/standard", data_dir=data_dir)
+    found = list(logs.portions(2))
+    assert [portion.batch.valid.tolist() for portion in found] == [[True, True], [True, True], [True, False]]
+    assert np.concatenate([portion.positions for portion in found]).tolist() == list(range(NUM))
+    assert sum((portion.names for portion in found), ()) == tuple(source[index].key for index in range(NUM))
+    assert found[0].batch.image.shape == (2, 48, 32, 1)
+    np.testing.assert_array_equal(found[1].batch.strokes[0], source[2].strokes)
+    np.testing.assert_allclose(found[2].batch.image[0, ..., 0], source[4].image / 255, atol=1e-7)
+    assert len(open_logs("raster_logs/standard", data_dir=data_dir, limit=3)) == 3
+    assert len(open_logs("raster_logs/standard", data_dir=data_dir, split="all")) == 3 * NUM
 
 
 def test_built_and_rendered_batches_are_alike(data_dir):
     source = load_built("raster_logs/standard", data_dir=data_dir, split="test")
-    built = next(batches(source, batch=8))
+    built = next(open_logs("raster_logs/standard", data_dir=data_dir).portions(8)).batch
     rendered = next(rendered_batches("standard", split="test", count=NUM, batch=8, **SIZE))
     np.testing.assert_array_equal(built.valid, rendered.valid)
     order = [source[index].metadata["index"] for index in range(NUM)]
@@ -228,40 +236,3 @@ def test_what_is_not_built_cannot_be_read(tmp_path, data_dir):
         load_built("raster_logs/las", data_dir=data_dir, split="tset")
     with pytest.raises(InputError, match="there is no dataset 'las'"):
         load_built("las", data_dir=data_dir, split="test")
-
-
-def test_a_batch_or_limit_below_one_is_refused(data_dir):
-    source = load_built("raster_logs/standard", data_dir=data_dir, split="test")
-    with pytest.raises(InputError, match="the batch is 0"):
-        batches(source, batch=0)
-    with pytest.raises(InputError, match="the limit is 0"):
-        batches(source, batch=1, limit=0)
-
-
-def test_a_repeated_key_is_refused(data_dir):
-    source = load_built("raster_logs/standard", data_dir=data_dir, split="test")
-    with pytest.raises(InputError, match="two examples are called 'standard/test"):
-        list(unique([source[0], source[1], source[0]]))
-
-
-def test_one_ahead_keeps_the_order_and_asks_for_the_next_first():
-    asked = []
-    items = one_ahead(asked.append(i) or i for i in range(3))
-    assert next(items) == 0
-    assert asked == [0, 1]
-    assert list(items) == [1, 2]
-
-
-@pytest.mark.slow
-def test_the_real_wells_build_and_read_back_bit_for_bit(real_data, tmp_path):
-    build("raster_logs/las", data_dir=tmp_path, las_dir=real_data / "las")
-    windows = {window.name: window for window in well_windows(real_data / "las", height=512, width=256)}
-    sizes = []
-    for split in SPLITS:
-        source = load_built("raster_logs/las", data_dir=tmp_path, split=split)
-        sizes.append(len(source))
-        for index in range(len(source)):
-            example = source[index]
-            assert example.centreline.tobytes() == windows.pop(example.key).centreline.tobytes()
-    assert not windows
-    assert min(sizes) > 0

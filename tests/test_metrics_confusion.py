@@ -2,14 +2,19 @@
 
 import jax
 import numpy as np
+import oracles
 import pytest
 import reference
-from sklearn.metrics import confusion_matrix, jaccard_score
+from sklearn.metrics import confusion_matrix, jaccard_score, precision_recall_fscore_support
 from ways import every_way
 
 from veerjax.metrics.confusion import (
+    class_precision,
+    class_recall,
     confusion_counts,
+    dice,
     foreground_iou,
+    found_and_named,
     identity_accuracy,
     iou,
     per_image_iou,
@@ -128,3 +133,59 @@ def test_counting_goes_on_beyond_the_float32_limit():
     many = np.stack([np.diag([2**30, 2**30 - 1, 1]).astype(np.int32)] * 8)
     many[:, 1, 0] = 1
     assert pooled_iou(many)[1] == (2**30 - 1) / 2**30
+
+
+def many():
+    """250 pairs, every kind of `KINDS` among them."""
+    counted = jax.jit(confusion_counts)
+    for case in range(250):
+        noise = np.random.default_rng(case)
+        label, predicted = (
+            pair(KINDS[case]) if case < len(KINDS) else noise.integers(0, 3, (2, *SHAPE)).astype(np.uint8)
+        )
+        if case % 5 == 4:
+            label[label == case % 3] = 0
+        if case % 7 == 6:
+            predicted[predicted == case % 3] = 0
+        yield label.ravel(), predicted.ravel(), np.asarray(counted(label, predicted))
+
+
+def test_every_share_is_that_of_scikit_learn():
+    ours = {name: [] for name in ("confusion", "iou", "precision", "recall", "dice")}
+    theirs = {name: [] for name in ours}
+    for label, predicted, counts in many():
+        known = np.isin([0, 1, 2], np.concatenate([label, predicted]))
+        options = {"labels": [0, 1, 2], "average": None, "zero_division": 0}
+        shares = precision_recall_fscore_support(label, predicted, **options)[:3]
+        shares = (jaccard_score(label, predicted, **options), *shares)
+        for name, share in zip(("iou", "precision", "recall", "dice"), shares, strict=True):
+            # A class in neither is NaN with us, 0 with scikit-learn.
+            theirs[name].append(np.where(known, share, np.nan))
+        theirs["confusion"].append(confusion_matrix(label, predicted, labels=[0, 1, 2]))
+        for name, figure in {"iou": iou, "precision": class_precision, "recall": class_recall, "dice": dice}.items():
+            ours[name].append(figure(counts))
+        ours["confusion"].append(counts)
+    for name in ours:
+        oracles.agree(name, "scikit-learn", ours[name], theirs[name], allowed=0 if name == "confusion" else 1e-12)
+
+
+def test_foreground_and_identity_are_those_of_the_masks():
+    ours, theirs = [], []
+    for label, predicted, counts in many():
+        ink, both = (label > 0) | (predicted > 0), (label > 0) & (predicted > 0)
+        right = np.sum(both & (label == predicted))
+        theirs.append([
+            both.sum() / ink.sum() if ink.any() else np.nan,
+            right / both.sum() if both.any() else np.nan,
+            right / np.sum(label > 0) if (label > 0).any() else np.nan,
+        ])  # fmt: skip
+        ours.append([foreground_iou(counts), identity_accuracy(counts), found_and_named(counts)])
+    oracles.agree("foreground IoU, identity, both", "own NumPy", ours, theirs, allowed=1e-12)
+
+
+def test_dice_is_that_of_the_pooled_iou_and_of_no_mean():
+    counts = np.stack([counts for *_, counts in many()])
+    pooled_share = iou(counts.sum(axis=0))
+    np.testing.assert_allclose(dice(counts.sum(axis=0)), 2 * pooled_share / (1 + pooled_share))
+    mean = np.nanmean(iou(counts), axis=0)
+    assert (np.abs(np.nanmean(dice(counts), axis=0) - 2 * mean / (1 + mean)) > 1e-4).all()

@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import numpy as np
+import oracles
 import pytest
 import reference
 from curve_cases import CASES, HEIGHT, WIDTH, curve
@@ -41,18 +42,36 @@ def test_counts_are_the_same_every_way():
     every_way(partial(tolerance_counts, width=WIDTH, tolerances_px=(1,)), *example("nan rows", "off the image"))
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_counts_equal_those_of_distance_transforms(seed):
-    noise = np.random.default_rng(seed)
-    x = 10 + np.cumsum(noise.normal(0, 2, (2, HEIGHT)), axis=1).astype(np.float32)
-    y, presence = x + noise.normal(0, 2, x.shape).astype(np.float32), noise.random(x.shape) < 0.95
-    counts = usual(x, presence, y, presence)
-    for k in range(2):
-        true, predicted = (reference.raster(curve[k], presence[k], width=WIDTH) for curve in (x, y))
-        to_true, to_predicted = (ndimage.distance_transform_edt(~mask) for mask in (true, predicted))
-        for i, tolerance in enumerate((1, 2, 3)):
-            assert counts[k, i, 0] == np.sum(predicted & (to_true <= tolerance))
-            assert counts[k, i, 2] == np.sum(true & (to_predicted <= tolerance))
+def by_distance_transforms(x, p, y, q):
+    """Shares of one curve at 1, 2 and 3 px: precision, recall, F1 and quality."""
+    true, predicted = reference.raster(x, p, width=WIDTH), reference.raster(y, q, width=WIDTH)
+    if not (true.any() and predicted.any()):
+        return np.full((4, 3), 0.0 if true.any() or predicted.any() else np.nan)
+    to_true, to_predicted = (ndimage.distance_transform_edt(~mask) for mask in (true, predicted))
+    rows = []
+    for tolerance in (1, 2, 3):
+        right, found = predicted & (to_true <= tolerance), true & (to_predicted <= tolerance)
+        correct, complete = right.sum() / predicted.sum(), found.sum() / true.sum()
+        both = 2 * correct * complete / (correct + complete) if correct + complete else 0.0
+        rows.append([correct, complete, both, right.sum() / (predicted.sum() + true.sum() - found.sum())])
+    return np.transpose(rows)
+
+
+def test_shares_equal_those_of_distance_transforms():
+    ours, theirs = [], []
+    kinds = [(true, predicted) for true in CASES for predicted in CASES]
+    for case in range(240):
+        if case < len(kinds):
+            x, p, y, q = example(*kinds[case])
+        else:
+            noise = np.random.default_rng(case)
+            x = 10 + np.cumsum(noise.normal(0, 2, (2, HEIGHT)), axis=1).astype(np.float32)
+            y = x + noise.normal(0, 2, x.shape).astype(np.float32)
+            p = q = noise.random(x.shape) < 0.95
+        counts = usual(x, p, y, q)
+        ours.append(np.stack([share(counts)[0] for share in (precision, recall, f1, quality)]))
+        theirs.append(by_distance_transforms(x[0], p[0], y[0], q[0]))
+    oracles.agree("tolerance P, R, F1, quality", "scipy EDT", ours, theirs, allowed=1e-12)
 
 
 @pytest.mark.parametrize("kind", [case for case in CASES if case != "absent"])

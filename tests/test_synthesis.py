@@ -89,7 +89,7 @@ def test_centreline_lies_inside_its_stroke_wherever_the_curve_is_present(batch: 
 
 def test_solid_ink_is_its_mask_and_broken_ink_has_gaps_that_the_mask_bridges() -> None:
     x, down = jnp.full(100 + 2 * REACH, 30.2), jnp.ones(100 + 2 * REACH, bool)
-    base = {"stroke": jnp.array(4.0), "phase": jnp.array(0.0)}
+    base = {"stroke": jnp.array(4.0), "phase": jnp.array(0.0), "coding": jnp.array(0)}
     solid = strokes.Pen(on=jnp.array(strokes.SOLID_PX), off=jnp.array(0.0), **base)
     dashed = strokes.Pen(on=jnp.array(8.0), off=jnp.array(8.0), **base)
     solid_ink, solid_mask = inked(x, down, solid, width=64)
@@ -104,7 +104,11 @@ def test_a_stroke_has_its_width_across_every_slope() -> None:
     for slope in (0.0, 1.0, 5.0):
         x = 300 + slope * (jnp.arange(rows) - rows / 2)
         pen = strokes.Pen(
-            stroke=jnp.array(6.0), on=jnp.array(strokes.SOLID_PX), off=jnp.array(0.0), phase=jnp.array(0.0)
+            stroke=jnp.array(6.0),
+            on=jnp.array(strokes.SOLID_PX),
+            off=jnp.array(0.0),
+            phase=jnp.array(0.0),
+            coding=jnp.array(0),
         )
         _, mask = inked(x, jnp.ones(rows, bool), pen, width=600)
         per_row = np.asarray(mask)[20:40].sum(axis=1).mean()

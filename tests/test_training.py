@@ -100,8 +100,10 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, monkeypa
     names = {p.name for p in (tmp_path / "whole" / "checkpoints").iterdir() if p.is_dir()}
     assert names == {"10", "20"}
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in log if "foreground_iou" in line] == [10, 20]
-    best = max((line for line in log if "foreground_iou" in line), key=lambda line: line["foreground_iou"])
+    assert [line["step"] for line in log if "centreline_f1" in line] == [10, 20]
+    best = max(
+        (line for line in log if "centreline_f1" in line), key=lambda line: (line["centreline_f1"], line["step"])
+    )
     assert checkpoint.checkpoint_folder(tmp_path / "whole", "best").parent.name == str(best["step"])
 
     with pytest.raises(InputError, match=r"has no checkpoint '7'; it has best, last and the steps \[10, 20\]"):

@@ -75,13 +75,20 @@ def add_train(commands: Any) -> None:
 
 def add_evaluate(commands: Any) -> None:
     made = command(commands, "evaluate", evaluate, "Score weights on logs whose truth is known.")
-    made.add_argument("--weights", required=True, help=WEIGHTS_HELP)
-    made.add_argument("--data", default="standard", help="a rendered setting, or raster_logs/CONFIG (%(default)s)")
+    made.add_argument("--weights", required=True, action="append", help=WEIGHTS_HELP + "; a second one with --paired")
+    made.add_argument("--paired", action="store_true", help="compare two sets of weights on the same logs")
+    made.add_argument(
+        "--data", default="standard", help="a rendered setting, raster_logs/CONFIG or a folder of pairs (%(default)s)"
+    )
     made.add_argument("--data-dir", type=Path, help="where `veerjax data build` put the dataset")
-    made.add_argument("--split", default="test", help="validation or test (%(default)s)")
+    made.add_argument("--split", default="test", help="validation, test, or all of a built dataset (%(default)s)")
     made.add_argument("--limit", type=positive, help="logs at most (1000 rendered ones, or the whole built split)")
     made.add_argument("--batch", type=positive, default=8, help="logs at a time (%(default)s)")
-    made.add_argument("--json", type=Path, help="also write the figures here")
+    made.add_argument(
+        "--metrics", choices=("default", "all"), default="default", help="how much to measure (%(default)s)"
+    )
+    made.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    made.add_argument("--report", type=Path, metavar="DIR", help="also write a page with plots here: DIR/index.html")
 
 
 def add_digitize(commands: Any) -> None:
@@ -90,6 +97,9 @@ def add_digitize(commands: Any) -> None:
     made.add_argument("--out", required=True, type=Path, help="folder for what it writes")
     made.add_argument("--calibration", type=Path, help="TOML: depth anchors, tracks and scales; gives LAS and CSV")
     made.add_argument("--weights", default="release", help=WEIGHTS_HELP + " (%(default)s)")
+    made.add_argument(
+        "--tracer", choices=("learned", "classical"), default="learned", help="classical needs no weights (%(default)s)"
+    )
     made.add_argument("--step", type=float, help="depth step (0.5 ft or 0.1 m)")
 
 
@@ -124,22 +134,41 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    from veerjax.jobs.evaluate import as_table, run_evaluation
-    from veerjax.logs.atomic import replacing
+    from veerjax.config import require
 
-    report = run_evaluation(
+    named, paired = len(arguments.weights), arguments.paired
+    require(named == (2 if paired else 1), f"--weights was given {named} times; give one, or two with --paired.")
+    json_file, page = arguments.json, arguments.report
+    require(json_file is None or not json_file.is_dir(), f"--json {json_file} is a folder; give a file.")
+    require(page is None or not page.is_file(), f"--report {page} is a file; give a folder.")
+    from veerjax.jobs.evaluate import difference_of, report_of, run_evaluation
+    from veerjax.logs.atomic import replacing
+    from veerjax.report.tables import paired_table, text_table
+
+    evaluation = run_evaluation(
         arguments.weights,
         arguments.data,
         data_dir=arguments.data_dir,
         split=arguments.split,
         limit=arguments.limit,
         batch=arguments.batch,
+        metrics=arguments.metrics,
     )
-    print(as_table(report))
-    if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(arguments.json) as path:
+    report = report_of(evaluation)
+    print(text_table(report))
+    if paired:
+        report["paired"] = difference_of(evaluation)
+        print(paired_table(report))
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(json_file) as path:
             Path(path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    if page is not None:
+        from veerjax.jobs.gallery import gallery
+        from veerjax.report.page import write_report
+
+        write_report(report, gallery(evaluation), page)
+        print(f"the page is {page / 'index.html'}")
     return 0
 
 
@@ -151,6 +180,7 @@ def digitize(arguments: argparse.Namespace) -> int:
         arguments.out,
         calibration=arguments.calibration,
         weights=arguments.weights,
+        tracer=arguments.tracer,
         step=arguments.step,
     )
 

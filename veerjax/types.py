@@ -23,6 +23,7 @@ class Batch:
     centreline: Float[Array, "batch 2 height"]  # [px] where a curve crosses the centre of each row
     presence: Bool[Array, "batch 2 height"]  # whether the curve is on the track in that row
     valid: Bool[Array, " batch"]  # False for the padding that fills up a last batch
+    coding: Int[Array, "batch 2"] | None = None  # position in `labels.CODINGS` where it is known, else UNKNOWN_CODING
 
     @property
     def size(self) -> int:

@@ -1,6 +1,6 @@
 """Reading built datasets by position: examples one by one, and the same `Batch` that the renderer yields."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ import numpy as np
 from veerjax.config import nearest, require
 from veerjax.data.example import Example, example_of
 from veerjax.errors import InputError
+from veerjax.labels import CODINGS, UNKNOWN_CODING
 from veerjax.types import Batch
 
 
@@ -49,6 +50,17 @@ def load_built(name: str, *, data_dir: str | Path, split: str) -> BuiltSplit:
     """
     import tensorflow_datasets as tfds
 
+    splits = split_names(name, data_dir=data_dir)
+    require(split in splits, f"{name} has no split {split!r}; it has {', '.join(splits)}{nearest(split, splits)}.")
+    return BuiltSplit(tfds.data_source(name, data_dir=Path(data_dir), split=split))
+
+
+def split_names(name: str, *, data_dir: str | Path) -> list[str]:
+    """The splits that a built dataset has.
+
+    Raises:
+        InputError: unknown name, or not built there.
+    """
     from veerjax.data.raster_logs import RasterLogs, config_of
 
     builder = RasterLogs(data_dir=Path(data_dir), config=config_of(name))
@@ -56,46 +68,27 @@ def load_built(name: str, *, data_dir: str | Path, split: str) -> BuiltSplit:
         raise InputError(
             f"{name} is not built in {data_dir}; build it by veerjax data build --name {name} --data-dir {data_dir}."
         )
-    splits = list(builder.info.splits)
-    require(split in splits, f"{name} has no split {split!r}; it has {', '.join(splits)}{nearest(split, splits)}.")
-    return BuiltSplit(tfds.data_source(name, data_dir=Path(data_dir), split=split))
+    return list(builder.info.splits)
 
 
-def batches(source: Source, *, batch: int, limit: int | None = None) -> Iterator[Batch]:
-    """Examples in order; every one is valid once, and the last batch is filled up with its last example.
-
-    Args:
-        source: a built split, or anything like one
-        batch: examples a batch
-        limit: examples in all; every one if None
-
-    Raises:
-        InputError: a batch or a limit below 1.
-    """
-    require(batch >= 1, f"the batch is {batch}; it must be at least 1.")
-    require(limit is None or limit >= 1, f"the limit is {limit}; it must be at least 1.")
-    count = len(source) if limit is None else min(limit, len(source))
-
-    def stream() -> Iterator[Batch]:
-        for start in range(0, count, batch):
-            group = [source[index] for index in range(start, min(start + batch, count))]
-            yield collated(group, size=batch)
-
-    return stream()
-
-
-def collated(examples: Sequence[Example], *, size: int) -> Batch:
-    """One batch of `size`, the last example repeated as invalid."""
-    padded = [*examples, *[examples[-1]] * (size - len(examples))]
+def collated(examples: Sequence[Example]) -> Batch:
+    """One batch of examples of one size."""
 
     def stacked(field: str, *, dtype: type) -> jax.Array:
-        return jnp.asarray(np.stack([getattr(example, field) for example in padded]).astype(dtype))
+        return jnp.asarray(np.stack([getattr(example, field) for example in examples]).astype(dtype))
 
+    codings = [[coding_index(name) for name in example.metadata.get("coding", ("", ""))] for example in examples]
     return Batch(
         image=stacked("image", dtype=np.float32)[..., None] / 255,
         strokes=stacked("strokes", dtype=np.bool_),
         label=stacked("label", dtype=np.uint8),
         centreline=stacked("centreline", dtype=np.float32),
         presence=stacked("presence", dtype=np.bool_),
-        valid=jnp.arange(size) < len(examples),
+        valid=jnp.ones(len(examples), bool),
+        coding=jnp.asarray(codings),
     )
+
+
+def coding_index(name: str) -> int:
+    """The position in `labels.CODINGS`, or `UNKNOWN_CODING`."""
+    return CODINGS.index(name) if name in CODINGS else UNKNOWN_CODING

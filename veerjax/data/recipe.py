@@ -17,6 +17,7 @@ from veerjax.data.example import Example
 from veerjax.data.rendered import rendered_batches
 from veerjax.data.wells import WindowSpec, las_files, split_of_wells, well_windows
 from veerjax.errors import InputError
+from veerjax.labels import CODINGS
 from veerjax.synthesis.draw import SETTINGS, SPLITS, draw_curves
 from veerjax.types import Batch
 
@@ -98,6 +99,7 @@ def rendered_examples(recipe: Recipe, split: str, *, count: int) -> Iterator[Exa
     )
     for index, drawn in enumerate(rows_of(one_ahead(batches))):
         provenance = {"setting": recipe.config, "seed": recipe.seed, "split": split, "index": index}
+        provenance["coding"] = coding_names(drawn)
         yield Example(
             key=f"{recipe.config}/{split}/{recipe.seed}/{index:08d}",
             centreline=drawn["centreline"].astype(np.float64),
@@ -125,6 +127,7 @@ def real_examples(windows: Sequence[WindowSpec], recipe: Recipe, split: str) -> 
             "curves": [dataclasses.asdict(curve.scale) for curve in window.curves],
             "depth_top_ft": window.depth_top_ft,
             "depth_bottom_ft": window.depth_bottom_ft,
+            "coding": coding_names(drawn),
         }
         yield Example(
             key=window.name,
@@ -174,6 +177,11 @@ def pictures(drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     # The renderer rounds to 255ths, so nothing is lost.
     image = np.rint(drawn["image"][..., 0] * 255).astype(np.uint8)
     return {"image": image, "strokes": drawn["strokes"], "label": drawn["label"]}
+
+
+def coding_names(drawn: dict[str, np.ndarray]) -> list[str]:
+    """The codings of one drawn example's curves."""
+    return [CODINGS[index] for index in drawn["coding"]]
 
 
 def rows_of(batches: Iterable[Batch]) -> Iterator[dict[str, np.ndarray]]:

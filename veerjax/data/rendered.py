@@ -24,6 +24,17 @@ def _drawn(keys: PRNGKeyArray, *, height: int, width: int, setting: str) -> Batc
     return jax.vmap(lambda key: draw(key, height=height, width=width, setting=setting))(keys)
 
 
+def rendered_examples(setting: str, *, split: str, indices: Array, height: int, width: int, seed: int = 0) -> Batch:
+    """Samples of a split by their indices, as one batch; the arguments are those of `rendered_batches`.
+
+    Raises:
+        InputError: unknown setting or split.
+    """
+    choice("the setting", setting, SETTINGS)
+    choice("the split", split, tuple(SPLITS))
+    return _drawn(_keys(seed, split, indices), height=height, width=width, setting=setting)
+
+
 def rendered_batches(
     setting: str, *, split: str, count: int, batch: int, height: int, width: int, seed: int = 0
 ) -> Iterator[Batch]:
@@ -49,7 +60,7 @@ def rendered_batches(
     def stream() -> Iterator[Batch]:
         for start in range(0, count, batch):
             indices = jnp.arange(start, start + batch)
-            drawn = _drawn(_keys(seed, split, indices), height=height, width=width, setting=setting)
+            drawn = rendered_examples(setting, split=split, indices=indices, height=height, width=width, seed=seed)
             yield dataclasses.replace(drawn, valid=indices < count)
 
     return stream()

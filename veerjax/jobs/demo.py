@@ -15,8 +15,9 @@ from jaxtyping import Float
 
 from veerjax.config import Config, DataConfig, ModelConfig, OptimiserConfig, ValidationConfig, require
 from veerjax.jobs.digitize import digitize_scan
-from veerjax.jobs.evaluate import run_evaluation, table_head, table_row
+from veerjax.jobs.evaluate import report_of, run_evaluation
 from veerjax.jobs.reader import load
+from veerjax.labels import CLASS_NAMES
 from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Track
 from veerjax.logs.las import read_las
 from veerjax.logs.scan import read_scan
@@ -71,7 +72,7 @@ def run_demo(out: Path, *, steps: int | None = None, logs: int = 32) -> None:
         with stage(f"training a small net on rendered logs, {config.steps} steps"):
             train(config, workdir)
         with stage(f"evaluating it and the release weights on {logs} unseen logs"):
-            small, release = (run_evaluation(name, "standard", limit=logs) for name in (workdir, "release"))
+            small, release = (evaluated(name, logs) for name in (workdir, "release"))
     print(comparison(small, release))
     with stage("drawing a log of 200 ft, digitising it with the release weights"):
         truth = rendered_log(out)
@@ -80,6 +81,11 @@ def run_demo(out: Path, *, steps: int | None = None, logs: int = 32) -> None:
     print(value_errors(truth, out / "log.las"))
     names = ", ".join(sorted(path.name for path in out.iterdir()))
     print(f"\nIn {out}: {names}\nDone in {time.monotonic() - start:.0f} s.")
+
+
+def evaluated(weights: str, logs: int) -> dict[str, Any]:
+    """The figures of weights on the first test logs."""
+    return report_of(run_evaluation(weights, "standard", limit=logs, baselines=()))
 
 
 @contextlib.contextmanager
@@ -91,10 +97,16 @@ def stage(text: str) -> Iterator[None]:
     print(f"  {time.monotonic() - start:.0f} s", flush=True)
 
 
+def table_row(name: str, values: list[float | None]) -> str:
+    """A line of a table of three columns, one a class; two values stand below the curves."""
+    cells = ["-" if value is None else f"{value:.3f}" for value in values]
+    return f"{name:<42}" + "".join(f"{cell:>12}" for cell in [""] * (3 - len(cells)) + cells)
+
+
 def comparison(small: dict[str, Any], release: dict[str, Any]) -> str:
     """IoU per class and centreline error: the two sets of weights, and the survey's own figures."""
     named = {"a minute's training": small, "release weights": release}
-    lines = [table_head()]
+    lines = [" " * 42 + "".join(f"{name:>12}" for name in CLASS_NAMES)]
     lines += [table_row(f"IoU, {name}", report["iou"]["pooled"]) for name, report in named.items()]
     lines += [table_row("IoU, the survey on its own data", release["survey"]["iou"])]
     lines += [table_row(f"centreline px, median, {name}", r["row_error_px"]["median"]) for name, r in named.items()]

@@ -13,9 +13,9 @@ import imageio.v3 as iio
 import numpy as np
 from tqdm import tqdm
 
-from veerjax.config import require
+from veerjax.config import choice, require
 from veerjax.errors import InputError
-from veerjax.jobs.reader import Reader, TrackCurves, load
+from veerjax.jobs.reader import ClassicalReader, TrackCurves, TrackReader, load
 from veerjax.logs.atomic import replacing
 from veerjax.logs.calibration import Calibration, read_calibration
 from veerjax.logs.las import write_las
@@ -25,6 +25,8 @@ from veerjax.logs.tables import pixel_columns, write_pixels_csv, write_values_cs
 from veerjax.report.overlay import overlay
 from veerjax.version import __version__
 
+TRACERS = ("learned", "classical")
+
 
 def digitize_scans(
     scans: Sequence[Path],
@@ -32,6 +34,7 @@ def digitize_scans(
     *,
     calibration: Path | None = None,
     weights: str = "release",
+    tracer: str = "learned",
     step: float | None = None,
 ) -> int:
     """Reads each scan and writes `<stem>.*` and `summary.json` into `out`.
@@ -40,7 +43,8 @@ def digitize_scans(
         scans: image files
         out: folder, made if it is not there
         calibration: TOML that holds for all the scans
-        weights: `release` or a work directory
+        weights: `release` or a work directory; the classical tracer has none
+        tracer: `learned` or `classical`
         step: of the depth index [unit of the calibration]
 
     Returns:
@@ -50,9 +54,10 @@ def digitize_scans(
         InputError: no scan could be read, or what holds for all of them is wrong.
     """
     check_inputs(scans, out, step)
+    choice("--tracer", tracer, TRACERS)
     scale = None if calibration is None else read_calibration(calibration)
     first = read_scan(scans[0]) if len(scans) == 1 else None  # refused before the weights are loaded
-    reader = load(weights)
+    reader = load(weights) if tracer == "learned" else ClassicalReader()
     out.mkdir(parents=True, exist_ok=True)
     summaries = []
     for path in tqdm(scans, unit="scan", desc="digitize", disable=len(scans) == 1, file=sys.stderr):
@@ -65,7 +70,7 @@ def digitize_scans(
             print(f"veerjax: {error}", file=sys.stderr)
             summaries.append({"name": path.stem, "status": "failed", "reasons": [str(error)]})
     with replacing(out / "summary.json") as path:
-        Path(path).write_text(json.dumps({"schema": 1, "scans": summaries}, indent=2) + "\n")
+        Path(path).write_text(json.dumps({"schema": 1, "tracer": tracer, "scans": summaries}, indent=2) + "\n")
     failed = sum(summary["status"] == "failed" for summary in summaries)
     require(failed < len(scans), f"none of the {len(scans)} scans could be read.")
     return 1 if failed else 0
@@ -82,7 +87,7 @@ def check_inputs(scans: Sequence[Path], out: Path, step: float | None) -> None:
 
 
 def digitize_scan(
-    reader: Reader,
+    reader: TrackReader,
     image: np.ndarray,
     target: Path,
     *,
@@ -92,7 +97,7 @@ def digitize_scan(
     """Reads one scan and writes its files; what it returns is its line in `summary.json`.
 
     Args:
-        reader: from `load`
+        reader: from `load`, or a `ClassicalReader`
         image: the scan, grey
         target: folder and stem of the files, such as `out/strip`
         calibration: where the tracks are and what they mean; without one the whole image is a track

@@ -1,188 +1,239 @@
-"""Scores of one set of weights on logs whose truth is known, every log counted exactly once."""
+"""Scores of weights and baselines on logs whose truth is known, every log counted exactly once."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from tqdm import tqdm
 
-from veerjax.config import require
-from veerjax.data.rendered import rendered_batches
-from veerjax.errors import InputError
-from veerjax.labels import BACKGROUND, CLASS_NAMES
-from veerjax.metrics.centreline import all_row_error_px, coverage, covered_row_error_px, row_errors
-from veerjax.metrics.confusion import (
-    confusion_counts,
-    foreground_iou,
-    identity_accuracy,
-    per_image_iou,
-    pooled_iou,
-)
-from veerjax.metrics.ratio import pooled
-from veerjax.metrics.tolerance import f1, tolerance_counts
-from veerjax.synthesis.draw import SETTINGS
-from veerjax.tracing.trace import trace
-from veerjax.training.sharding import data_mesh, over_examples, replicated
-from veerjax.training.steps import eval_step
+from veerjax.config import choice, require
+from veerjax.data.logset import LogSet, checked_classes, open_logs
+from veerjax.jobs.methods import BASELINES, Clock, Method, learned
+from veerjax.labels import NUM_CLASSES
+from veerjax.metrics.bootstrap import DRAWS, by_unit, draw_weights, drawn_figures, flat, interval, pooled_sums
+from veerjax.metrics.other_parts import ALL, DETECTIONS, average_precisions
+from veerjax.metrics.parts import CURVE_PX, DEFAULT
+from veerjax.metrics.reliability import KEPT_SHARES
+from veerjax.metrics.scores import Part, figures_of, graded, lower_is_better, measure
+from veerjax.metrics.strata import STRATA
+from veerjax.training.sharding import data_mesh, over_examples
 from veerjax.training.weights import load_weights
-from veerjax.types import Batch, Prediction, exclusive_label
 
-TEST_HEIGHT, TEST_WIDTH = 512, 256  # [px] of rendered test logs
-RENDERED_LOGS = 1000
-TOLERANCES_PX = (1, 2, 3)
+METRICS: dict[str, dict[str, Part]] = {"default": DEFAULT, "all": ALL}
+PRIMARY = "tolerance_f1.2"  # by which logs are ranked and checkpoints chosen: F1 within 2 px
 SURVEY = {"iou": [0.94, 0.26, 0.21], "source": "the survey's own figures, on its own data"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What was measured of every log, by method: the weights by their name, and the baselines."""
+
+    logs: LogSet
+    weights: tuple[str, ...]
+    metrics: str
+    sums: Mapping[str, Any]  # method -> part -> arrays whose first axis is the log
+    names: tuple[str, ...]
+    wells: tuple[str | None, ...]
+    seconds: Mapping[str, float]
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What is drawn again in the bootstrap: wells where there are several, else logs."""
+        return self.names if self.interval_unit == "log" else tuple(str(well) for well in self.wells)
+
+    @property
+    def interval_unit(self) -> str:
+        return "well" if None not in self.wells and len(set(self.wells)) > 1 else "log"
+
+    @functools.cached_property
+    def draws(self) -> Float[np.ndarray, "draws units"]:
+        """The same for all methods, so that differences are paired."""
+        return draw_weights(len(set(self.units)))
+
+    def figures(self, sums: Mapping[str, Any]) -> dict[str, Any]:
+        """The figures of sums with any leading axes."""
+        return figures_of(sums, parts=METRICS[self.metrics])
+
+    def drawn(self, method: str) -> dict[str, np.ndarray]:
+        """The figures of each bootstrap draw, by dotted key."""
+        return drawn_figures(by_unit(self.sums[method], self.units), self.figures, self.draws)
+
+
 def run_evaluation(
-    weights: str,
+    weights: str | Sequence[str],
     data: str,
     *,
     data_dir: Path | None = None,
     split: str = "test",
     limit: int | None = None,
     batch: int = 8,
-) -> dict[str, Any]:
-    """The figures of DESIGN's `evaluate` JSON that exist so far; NaN is None.
+    metrics: str = "default",
+    baselines: Sequence[str] = tuple(BASELINES),
+    devices: Sequence[Any] | None = None,
+) -> Evaluation:
+    """Reads every log once with each method and measures it.
 
     Args:
-        weights: `release` or `WORKDIR[@best|last|STEP]`
-        data: a rendered setting or a built dataset such as `raster_logs/las`
+        weights: `release` or `WORKDIR[@best|last|STEP]`, one or several
+        data: a rendered setting, a built dataset such as `raster_logs/las`, or a folder of pairs
         data_dir: where the built dataset lies
-        split: `validation` or `test`
+        split: `validation` or `test`, or `all` of a built dataset
         limit: logs at most
         batch: logs at a time; rounded up to a multiple of the devices
+        metrics: `default` or `all`
+        baselines: names of `methods.BASELINES`
+        devices: to use; all of them by default
 
     Raises:
-        InputError: unknown weights, data or split.
+        InputError: unknown weights, data, split or metrics, labels of other classes, or weights that give NaN.
     """
-    loaded = load_weights(weights)
-    mesh = data_mesh()
+    choice("--metrics", metrics, tuple(METRICS))
+    weights = (weights,) if isinstance(weights, str) else tuple(weights)
+    require(len(set(weights)) == len(weights), f"--weights names {weights[0]!r} twice; name two different ones.")
+    loaded = [load_weights(name) for name in weights]
+    logs = open_logs(data, split=split, data_dir=data_dir, limit=limit)
+    mesh, clock = data_mesh(devices), Clock()
+    methods: dict[str, Method] = {item.name: learned(item, mesh, clock) for item in loaded}
+    methods |= {name: BASELINES[name](mesh, clock) for name in baselines}
     batch = -(-batch // mesh.size) * mesh.size
-    batches, count = examples(data, data_dir=data_dir, split=split, limit=limit, batch=batch)
-    variables = jax.device_put(loaded.variables, replicated(mesh))
-    step = jax.jit(functools.partial(eval_step, model=loaded.model, measure=measure))
-    collected = []
-    for item in tqdm(batches, total=-(-count // batch), unit="batch", desc="evaluate", leave=False):
-        measured = jax.device_get(step(variables, jax.device_put(item, over_examples(mesh))))
-        collected.append(valid_only(measured, np.asarray(item.valid)))
-    measured = jax.tree.map(lambda *leaves: np.concatenate(leaves), *collected)
+    measured = jax.jit(functools.partial(measure, parts=METRICS[metrics]))
+    kept: dict[str, list[Any]] = {name: [] for name in methods}
+    order, names, wells = [], [], []
+    with tqdm(total=len(logs), unit="log", desc="evaluate", leave=False) as bar:
+        portions = logs.portions(batch)
+        while True:
+            with clock.of("read"):
+                portion = next(portions, None)
+                if portion is None:
+                    break
+                given = jax.block_until_ready(jax.device_put(portion.batch, over_examples(mesh)))
+            count = len(portion.positions)
+            checked_classes(given, portion.names, classes=NUM_CLASSES)
+            for name, method in methods.items():
+                prediction, found = method(given, portion.names)
+                with clock.of("metrics" if name in weights else f"metrics of {name}"):
+                    sums = jax.device_get(measured(prediction, found, given))
+                check_finite(prediction.masks, name)
+                kept[name].append(jax.tree.map(lambda leaf, count=count: leaf[:count], sums))
+            order.append(portion.positions)
+            names += portion.names
+            wells += portion.wells
+            bar.update(count)
+    place = np.argsort(np.concatenate(order))
+    return Evaluation(
+        logs=logs,
+        weights=weights,
+        metrics=metrics,
+        sums={
+            name: jax.tree.map(lambda *leaves: np.concatenate(leaves)[place], *parts) for name, parts in kept.items()
+        },
+        names=tuple(names[index] for index in place),
+        wells=tuple(wells[index] for index in place),
+        seconds=clock.seconds,
+    )
+
+
+def check_finite(masks: jax.Array, name: str) -> None:
+    """Refuses weights that answer NaN, before a figure could hide it.
+
+    Raises:
+        InputError: a mask holds NaN.
+    """
+    require(
+        bool(jax.numpy.isfinite(masks).all()),
+        f"the weights {name!r} give NaN; their training has diverged: give an earlier step, such as WORKDIR@STEP.",
+    )
+
+
+def report_of(evaluation: Evaluation, method: str | None = None) -> dict[str, Any]:
+    """DESIGN's `evaluate` JSON; NaN is None.
+
+    Args:
+        evaluation: of weights and baselines
+        method: the weights to report on; the first by default
+    """
+    method = method or evaluation.weights[0]
+    sums = evaluation.sums[method]
+    per_log = evaluation.figures(sums)
+    baselines = [name for name in evaluation.sums if name not in evaluation.weights]
     report = {
         "schema": 1,
-        "data": data,
-        "split": split,
-        "weights": weights,
-        "n_logs": len(measured["confusion"]),
-    }
-    return plain(report | summary(measured))
-
-
-def examples(
-    data: str, *, data_dir: Path | None, split: str, limit: int | None, batch: int
-) -> tuple[Iterator[Batch], int]:
-    """The batches of a split, the last one padded, and how many logs they hold."""
-    require(split in ("validation", "test"), f"--split is {split!r}; write validation or test.")
-    if data in SETTINGS:
-        count = limit or RENDERED_LOGS
-        size = {"height": TEST_HEIGHT, "width": TEST_WIDTH}
-        return rendered_batches(data, split=split, count=count, batch=batch, **size), count
-    require(
-        data.startswith("raster_logs/"),
-        f"there is no data {data!r}; write a rendered setting ({', '.join(SETTINGS)}) or a built dataset "
-        "such as raster_logs/las.",
-    )
-    if data_dir is None:
-        raise InputError(f"--data {data} is a built dataset; say where it lies with --data-dir.")
-    from veerjax.data import built
-
-    source = built.load_built(data, data_dir=data_dir, split=split)
-    count = min(limit or len(source), len(source))
-    return built.batches(source, batch=batch, limit=count), count
-
-
-def measure(prediction: Prediction, batch: Batch) -> dict[str, Any]:
-    """Counts and row errors of each example of a batch."""
-    found = trace(prediction)
-    polylines = (batch.centreline, batch.presence, found.x, found.presence)
-    tolerance = functools.partial(tolerance_counts, width=batch.image.shape[2], tolerances_px=TOLERANCES_PX)
-    return {
-        "confusion": jax.vmap(confusion_counts)(batch.label, exclusive_label(prediction)),
-        "tolerance": jax.vmap(tolerance)(*polylines),
-        "rows": row_errors(*polylines),
-        "width": jnp.full(batch.size, batch.image.shape[2]),
-    }
-
-
-def valid_only(measured: dict[str, Any], valid: np.ndarray) -> dict[str, Any]:
-    """The same without the examples that only fill up a batch."""
-    return jax.tree.map(lambda leaf: leaf[valid], measured)
-
-
-def summary(measured: dict[str, Any]) -> dict[str, Any]:
-    """Ratios from counts, once, on the host."""
-    confusion, rows = measured["confusion"].astype(np.int64), measured["rows"]
-    f1_by_curve = f1(pooled(measured["tolerance"]))
-    pooled_confusion = confusion.sum(axis=0)
-    return {
-        "iou": {"pooled": pooled_iou(confusion), "per_image": per_image_iou(confusion)},
-        "foreground_iou": foreground_iou(pooled_confusion),
-        "identity_accuracy": identity_accuracy(pooled_confusion),
-        "tolerance_f1": {str(t): f1_by_curve[:, i] for i, t in enumerate(TOLERANCES_PX)},
-        "coverage": coverage(rows),
-        "row_error_px": covered_row_error_px(rows),
-        "row_error_all_px": all_row_error_px(rows, track_width_px=float(measured["width"][0])),
-        "baselines": {"all_background": {"iou": {"pooled": blank_iou(confusion)}}},
+        "data": evaluation.logs.data,
+        "split": evaluation.logs.split,
+        "weights": method,
+        "metrics": evaluation.metrics,
+        "n_logs": len(evaluation.names),
+        "n_wells": len(set(evaluation.wells) - {None}) or None,
+        "interval_unit": evaluation.interval_unit,
+        "interval_draws": DRAWS,
+        **with_intervals(evaluation, method),
+        "confusion": pooled_sums(sums)["label"]["confusion"],
+        "baselines": {name: with_intervals(evaluation, name) for name in baselines},
         "survey": SURVEY,
+        "axes": {
+            "tolerance_curve_px": CURVE_PX,
+            "risk_coverage_share": KEPT_SHARES,
+            "strata": STRATA,
+        },
+        "per_log": {
+            "name": evaluation.names,
+            "well": evaluation.wells,
+            "tolerance_f1_2px": per_log["tolerance_f1"]["2"],
+            "row_error_all_px": per_log["row_error_all_px"]["mean"],
+            "iou": per_log["iou"]["pooled"],
+            "coverage": per_log["coverage"],
+        },
+        "seconds": evaluation.seconds,
     }
+    return plain(report)
 
 
-def blank_iou(confusion: np.ndarray) -> np.ndarray:
-    """Pooled IoU of a page called all background: what any method gets for nothing."""
-    blank = np.zeros_like(confusion)
-    blank[:, :, BACKGROUND] = confusion.sum(axis=2)
-    return pooled_iou(blank)
+def difference_of(evaluation: Evaluation) -> dict[str, Any]:
+    """Of two sets of weights on the same logs: the difference of each figure, its interval, and whether it is noise.
+
+    A difference is noise where 0 lies within its 95 % interval. One in twenty figures of equal weights is not noise by
+    chance: the one to decide by is fixed beforehand, `PRIMARY`.
+    """
+    first, second = evaluation.weights
+    figures = [flat(evaluation.figures(pooled_sums(evaluation.sums[name]))) for name in (first, second)]
+    drawn = [evaluation.drawn(name) for name in (first, second)]
+    found = {}
+    for key, a in figures[0].items():
+        b, between = figures[1][key], interval(drawn[1][key] - drawn[0][key])
+        found[key] = {"a": a, "b": b, "difference": b - a, "interval95": between, "verdict": verdict(key, between)}
+    return plain({"weights": [first, second], "primary": PRIMARY, "difference": found})
+
+
+def verdict(key: str, between: tuple[float, float]) -> str:
+    """What an interval of B - A says of A and B."""
+    low, high = between
+    if not (low > 0 or high < 0):
+        return "noise"
+    if not graded(key):
+        return "differs"
+    return "B better" if (low > 0) != lower_is_better(key) else "A better"
+
+
+def with_intervals(evaluation: Evaluation, method: str) -> dict[str, Any]:
+    """The pooled figures of a method and the 95 % interval of each."""
+    figures = evaluation.figures(pooled_sums(evaluation.sums[method]))
+    drawn = evaluation.drawn(method)
+    if DETECTIONS in evaluation.sums[method]:
+        figures["average_precision"] = average_precisions(evaluation.sums[method][DETECTIONS])
+    return figures | {"interval95": {key: interval(values) for key, values in drawn.items()}}
 
 
 def plain(value: Any) -> Any:
     """Arrays as lists and NaN as None, so that any JSON reader takes it."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, (np.ndarray, np.generic)):
         return plain(value.tolist())
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def table_row(name: str, values: list[float | None]) -> str:
-    """A line of a table of three columns, one a class; two values stand below the curves."""
-    cells = ["-" if value is None else f"{value:.3f}" for value in values]
-    return f"{name:<42}" + "".join(f"{cell:>12}" for cell in [""] * (3 - len(cells)) + cells)
-
-
-def table_head() -> str:
-    """The names of the columns."""
-    return " " * 42 + "".join(f"{name:>12}" for name in CLASS_NAMES)
-
-
-def as_table(report: dict[str, Any]) -> str:
-    """The figures for a person: one column a class, the survey's beside, and what they were measured on."""
-
-    lines = [
-        f"{report['weights']} on {report['n_logs']} logs of {report['data']} ({report['split']})",
-        table_head(),
-        table_row("IoU, pooled", report["iou"]["pooled"]),
-        table_row("IoU, mean over logs", report["iou"]["per_image"]),
-        table_row("IoU of a blank page", report["baselines"]["all_background"]["iou"]["pooled"]),
-        table_row("IoU of the survey (its own data)", report["survey"]["iou"]),
-    ]
-    lines += [table_row(f"tolerance F1 @ {t} px", report["tolerance_f1"][t]) for t in report["tolerance_f1"]]
-    lines += [table_row("coverage of rows", report["coverage"])]
-    lines += [table_row(f"row error px, {name}", report["row_error_px"][name]) for name in report["row_error_px"]]
-    lines += [table_row("row error px, mean over all rows", report["row_error_all_px"]["mean"])]
-    identity, ink = report["identity_accuracy"], report["foreground_iou"]
-    known = ["-" if value is None else f"{value:.3f}" for value in (ink, identity)]
-    return "\n".join([*lines, f"ink of either curve IoU {known[0]}, its identity right {known[1]}"])
+    return None if isinstance(value, float) and not np.isfinite(value) else value

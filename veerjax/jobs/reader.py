@@ -1,5 +1,6 @@
 """A trained model with all that it takes to read a strip: scaling to the working width, windows, tracing, scales."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,10 +12,13 @@ from PIL import Image
 
 from veerjax.config import require
 from veerjax.logs.calibration import Calibration, CurveScale
+from veerjax.tracing.classical import classical_batch
 from veerjax.tracing.trace import Trace, trace
 from veerjax.tracing.windows import predict_strip
 from veerjax.training.weights import Weights, load_weights
 from veerjax.types import Prediction, blank
+
+CLASSICAL_WIDTH_PX = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,24 +36,17 @@ class TrackCurves:
     occluded: Bool[np.ndarray, "2 height"]  # present, but under the other curve
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """Reads images with one set of weights; made by `load`."""
+class TrackReader(ABC):
+    """Reads the two curves of tracks; how, its kinds decide."""
 
-    weights: Weights
-    predict_windows: Callable[[Float[np.ndarray, "batch height width"]], Prediction] = field(repr=False)
+    @property
+    @abstractmethod
+    def width_px(self) -> int:
+        """The working width that tracks are rescaled to [px]."""
 
-    def predict(self, image: UInt8[np.ndarray, "height width"] | Float[np.ndarray, "height width"]) -> Prediction:
-        """What the model says of one track at its working resolution.
-
-        Args:
-            image: grey levels, 0 to 255 as bytes or 0 to 1 as floats, paper light
-
-        Raises:
-            InputError: not two-dimensional.
-        """
-        grey = as_unit_grey(image)
-        return predict_strip(self.predict_windows, grey, stride=self.weights.model.stride)
+    @abstractmethod
+    def trace(self, working: Float[np.ndarray, "height width"]) -> Trace:
+        """The polylines of one track at the working width, as a batch of one."""
 
     def digitize(
         self, image: UInt8[np.ndarray, "height width"], calibration: Calibration | None = None
@@ -87,10 +84,49 @@ class Reader:
             f"the track from {left_px:g} to {right_px:g} px is not inside the scan, which is {grey.shape[1]} px wide.",
         )
         crop = grey[:, left:right]
-        working = rescaled(crop, self.weights.config.data.width)
-        found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), trace(self.predict(working)))
+        working = rescaled(crop, self.width_px)
+        found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), self.trace(working))
         rows = mapped_back(found, left=left, crop=crop.shape, working=working.shape)
         return TrackCurves(left_px=left_px, right_px=right_px, curves=curves, **rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader(TrackReader):
+    """Reads images with one set of weights; made by `load`."""
+
+    weights: Weights
+    predict_windows: Callable[[Float[np.ndarray, "batch height width"]], Prediction] = field(repr=False)
+
+    @property
+    def width_px(self) -> int:
+        return self.weights.config.data.width
+
+    def trace(self, working: Float[np.ndarray, "height width"]) -> Trace:
+        return trace(self.predict(working))
+
+    def predict(self, image: UInt8[np.ndarray, "height width"] | Float[np.ndarray, "height width"]) -> Prediction:
+        """What the model says of one track at its working resolution.
+
+        Args:
+            image: grey levels, 0 to 255 as bytes or 0 to 1 as floats, paper light
+
+        Raises:
+            InputError: not two-dimensional.
+        """
+        grey = as_unit_grey(image)
+        return predict_strip(self.predict_windows, grey, stride=self.weights.model.stride)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassicalReader(TrackReader):
+    """Reads images without learning (`tracing.classical`), at the width that its lengths were chosen at."""
+
+    @property
+    def width_px(self) -> int:
+        return CLASSICAL_WIDTH_PX
+
+    def trace(self, working: Float[np.ndarray, "height width"]) -> Trace:
+        return classical_batch(working[None])[1]
 
 
 def load(name: str = "release") -> Reader:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from veerjax.config import nearest, require
+from veerjax.errors import InputError
 from veerjax.labels import NUM_CURVES
 from veerjax.logs.atomic import replacing
 from veerjax.logs.las import value_decimals
@@ -105,3 +106,19 @@ def _write(path: str | Path, header: list[str], columns: list[list[str]]) -> Non
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(zip(*columns, strict=True))
+
+
+def read_pixels_csv(path: str | Path) -> dict[str, Float[np.ndarray, " rows"]]:
+    """The columns of a pixel table by name; NaN where a cell is empty.
+
+    Raises:
+        InputError: the file is missing, empty, or holds a cell that is no number.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in (rows[0] if rows else ())}
+    except (OSError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a table of pixels ({error}).") from error
+    require(bool(columns), f"{path} holds no row; one for each row of the image is needed.")
+    return columns

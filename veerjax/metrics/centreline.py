@@ -4,14 +4,16 @@ A per-row distance sees neither a peak lost inside one row nor, fairly, a spiky 
 tolerance figures stand beside it. A row with no finite x is one where the curve is absent.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Num
 
-from veerjax.metrics.ratio import HostOrDevice, quotient
+from veerjax.metrics.histogram import distance_histogram, quantile_px
+from veerjax.metrics.ratio import quotient
 
 
 @jax.tree_util.register_dataclass
@@ -19,9 +21,9 @@ from veerjax.metrics.ratio import HostOrDevice, quotient
 class RowErrors:
     """The rows of curves, each covered, missed, extra or empty."""
 
-    error_px: Float[HostOrDevice, "*curves height"]  # |dx| [px] where the row is covered, else NaN
-    missed: Bool[HostOrDevice, "*curves height"]  # the truth is present and the prediction absent
-    extra: Bool[HostOrDevice, "*curves height"]  # the prediction is present and the truth absent
+    error_px: Float[Array, "*curves height"]  # |dx| [px] where the row is covered, else NaN
+    missed: Bool[Array, "*curves height"]  # the truth is present and the prediction absent
+    extra: Bool[Array, "*curves height"]  # the prediction is present and the truth absent
 
 
 def row_errors(
@@ -50,57 +52,64 @@ def row_errors(
     )
 
 
-def row_counts(rows: RowErrors) -> dict[str, Int[np.ndarray, " curves"]]:
-    """The numbers of covered, missed and extra rows of each curve, all logs together.
+def row_error_sums(rows: RowErrors, *, track_width_px: float) -> dict[str, Num[Array, "curves ..."]]:
+    """The rows of a log as sums that add over logs.
 
     Args:
-        rows: of one log or of several, curves on the last axis but one
+        rows: of one log
+        track_width_px: the error of a missed row, where all rows are counted [px]
+
+    Returns:
+        By curve, in int32 `covered`, `missed`, `extra` and the histograms `covered_bins` and `all_bins`; in float32
+        `covered_px` and `all_px`, the sums of the errors over covered rows and over all true rows.
     """
-    masks = {"covered": ~np.isnan(rows.error_px), "missed": rows.missed, "extra": rows.extra}
-    return {name: _by_curve(mask).sum(axis=-1, dtype=np.int64) for name, mask in masks.items()}
+    covered = jnp.isfinite(rows.error_px)
+    error = jnp.where(covered, rows.error_px, 0.0)
+    all_error = jnp.where(rows.missed, jnp.float32(track_width_px), error)
+    return {
+        **{
+            name: jnp.sum(mask, axis=-1, dtype=jnp.int32)
+            for name, mask in {"covered": covered, "missed": rows.missed, "extra": rows.extra}.items()
+        },
+        "covered_px": jnp.sum(error, axis=-1),
+        "all_px": jnp.sum(all_error, axis=-1),
+        "covered_bins": distance_histogram(error, covered),
+        "all_bins": distance_histogram(all_error, covered | rows.missed),
+    }
 
 
-def coverage(rows: RowErrors) -> Float[np.ndarray, " curves"]:
+def coverage(sums: Mapping[str, np.ndarray]) -> Float[np.ndarray, "*n"]:
     """The share of the rows with a true curve that have a predicted one; NaN where there is no true row.
 
     Args:
-        rows: of one log or of several, curves on the last axis but one
+        sums: of `row_error_sums`, with any leading axes
     """
-    counts = row_counts(rows)
-    return quotient(counts["covered"], counts["covered"] + counts["missed"])
+    return quotient(sums["covered"], sums["covered"] + sums["missed"])
 
 
-def covered_row_error_px(rows: RowErrors) -> dict[str, Float[np.ndarray, " curves"]]:
+def covered_row_error_px(sums: Mapping[str, np.ndarray]) -> dict[str, Float[np.ndarray, "*n"]]:
     """Mean, median and 95th percentile of the error [px] over the covered rows; NaN where there are none.
 
     It says nothing of the rows that were not found: `coverage` stands beside it.
 
     Args:
-        rows: of one log or of several, curves on the last axis but one
+        sums: of `row_error_sums`, with any leading axes
     """
-    return _summary(_by_curve(rows.error_px))
+    return _spread(sums["covered_px"], sums["covered"], sums["covered_bins"])
 
 
-def all_row_error_px(rows: RowErrors, *, track_width_px: float) -> dict[str, Float[np.ndarray, " curves"]]:
-    """Mean, median and 95th percentile over all rows with a true curve, a missed row at the track width.
+def all_row_error_px(sums: Mapping[str, np.ndarray]) -> dict[str, Float[np.ndarray, "*n"]]:
+    """The same over all rows with a true curve, a missed row at the track width.
 
     Args:
-        rows: of one log or of several, curves on the last axis but one
-        track_width_px: the error of a missed row [px]
-
-    Returns:
-        The figures [px]; NaN for a curve that is never present in truth.
+        sums: of `row_error_sums`, with any leading axes
     """
-    return _summary(_by_curve(np.where(rows.missed, track_width_px, rows.error_px)))
+    return _spread(sums["all_px"], sums["covered"] + sums["missed"], sums["all_bins"])
 
 
-def _by_curve(values: HostOrDevice) -> np.ndarray:
-    """`[..., curves, height]` as `[curves, rows of all logs]`."""
-    values = np.asarray(values)
-    return np.moveaxis(values, -2, 0).reshape(values.shape[-2], -1)
-
-
-def _summary(errors_px: Float[np.ndarray, "curves rows"]) -> dict[str, Float[np.ndarray, " curves"]]:
-    known = [row[~np.isnan(row)].astype(np.float64) for row in errors_px]
-    figures = {"mean": np.mean, "median": np.median, "p95": lambda row: np.percentile(row, 95)}
-    return {name: np.array([figure(row) if row.size else np.nan for row in known]) for name, figure in figures.items()}
+def _spread(total_px: np.ndarray, rows: np.ndarray, bins: np.ndarray) -> dict[str, Float[np.ndarray, "*n"]]:
+    return {
+        "mean": quotient(total_px, rows),
+        "median": quantile_px(bins, 0.5),
+        "p95": quantile_px(bins, 0.95),
+    }

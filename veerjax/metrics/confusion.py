@@ -58,9 +58,8 @@ def iou(confusion: Int[HostOrDevice, "*n classes classes"]) -> Float[np.ndarray,
         >>> iou(np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]])).tolist()
         [0.5, 0.5, nan]
     """
-    confusion = np.asarray(confusion, np.int64)
-    both = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return quotient(both, confusion.sum(axis=-1) + confusion.sum(axis=-2) - both)
+    both, true, predicted = _margins(confusion)
+    return quotient(both, true + predicted - both)
 
 
 def pooled_iou(counts: Int[HostOrDevice, "n classes classes"]) -> Float[np.ndarray, " classes"]:
@@ -100,7 +99,7 @@ def foreground_iou(confusion: Int[HostOrDevice, "*n classes classes"]) -> Float[
         >>> foreground_iou(np.array([[5, 0, 1], [0, 1, 1], [0, 0, 1]])).item()
         0.75
     """
-    confusion = np.asarray(confusion, np.int64)
+    confusion = np.asarray(confusion)
     both = confusion[..., FOREGROUND, FOREGROUND].sum(axis=(-2, -1))
     either = confusion.sum(axis=(-2, -1)) - confusion[..., BACKGROUND, BACKGROUND]
     return quotient(both, either)
@@ -119,5 +118,69 @@ def identity_accuracy(confusion: Int[HostOrDevice, "*n classes classes"]) -> Flo
         >>> identity_accuracy(np.array([[5, 0, 1], [0, 2, 1], [0, 0, 1]])).item()
         0.75
     """
-    found = np.asarray(confusion, np.int64)[..., FOREGROUND, FOREGROUND]
+    found = np.asarray(confusion)[..., FOREGROUND, FOREGROUND]
     return quotient(np.trace(found, axis1=-2, axis2=-1), found.sum(axis=(-2, -1)))
+
+
+def class_precision(confusion: Int[HostOrDevice, "*n classes classes"]) -> Float[np.ndarray, "*n classes"]:
+    """The share of the pixels called a class that are of it, TP / (TP + FP).
+
+    Args:
+        confusion: counts, true class before predicted class
+
+    Returns:
+        The share, from 0 to 1; 0 for a class of the truth that is never predicted, NaN for one in neither.
+    """
+    both, true, predicted = _margins(confusion)
+    return np.where((predicted == 0) & (true > 0), 0.0, quotient(both, predicted))
+
+
+def class_recall(confusion: Int[HostOrDevice, "*n classes classes"]) -> Float[np.ndarray, "*n classes"]:
+    """The share of the pixels of a class that are called it, TP / (TP + FN).
+
+    Args:
+        confusion: counts, true class before predicted class
+
+    Returns:
+        The share, from 0 to 1; 0 for a class that is only predicted, NaN for one in neither.
+    """
+    both, true, predicted = _margins(confusion)
+    return np.where((true == 0) & (predicted > 0), 0.0, quotient(both, true))
+
+
+def dice(confusion: Int[HostOrDevice, "*n classes classes"]) -> Float[np.ndarray, "*n classes"]:
+    """Dice's coefficient, the F1 of a class's pixels: 2 TP / (2 TP + FP + FN).
+
+    It is 2 I / (1 + I) of the IoU of the same counts, and of no mean of IoUs.
+
+    Args:
+        confusion: counts, true class before predicted class
+
+    Returns:
+        The share, from 0 to 1; NaN for a class absent from both truth and prediction.
+    """
+    both, true, predicted = _margins(confusion)
+    return quotient(2 * both, true + predicted)
+
+
+def _margins(confusion: HostOrDevice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each class: right pixels, true pixels, predicted pixels. Resampled counts are floats, and stay so."""
+    confusion = np.asarray(confusion)
+    confusion = confusion.astype(np.int64) if confusion.dtype.kind in "iu" else confusion
+    return np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1), confusion.sum(axis=-2)
+
+
+def found_and_named(confusion: Int[HostOrDevice, "*n classes classes"]) -> Float[np.ndarray, "*n"]:
+    """The share of true ink that is found and given its right class: recall of ink times `identity_accuracy`.
+
+    Identity alone is judged on found ink only, so that a method that finds little may name it well.
+
+    Args:
+        confusion: counts, true class before predicted class
+
+    Returns:
+        The share, from 0 to 1; NaN without true ink.
+    """
+    true = np.asarray(confusion)[..., FOREGROUND, :]
+    named = np.trace(true[..., FOREGROUND], axis1=-2, axis2=-1)
+    return quotient(named, true.sum(axis=(-2, -1)))

@@ -124,7 +124,7 @@ def precision(counts: Int[HostOrDevice, "*n 4"]) -> Float[np.ndarray, "*n"]:
         >>> precision(np.array([3, 4, 5, 5])).item()
         0.75
     """
-    counts = np.asarray(counts, np.int64)
+    counts = np.asarray(counts)
     return _share(counts, part=CORRECT, whole=PREDICTED)
 
 
@@ -141,7 +141,7 @@ def recall(counts: Int[HostOrDevice, "*n 4"]) -> Float[np.ndarray, "*n"]:
         >>> recall(np.array([3, 4, 5, 5])).item()
         1.0
     """
-    counts = np.asarray(counts, np.int64)
+    counts = np.asarray(counts)
     return _share(counts, part=FOUND, whole=TRUE)
 
 
@@ -176,7 +176,7 @@ def quality(counts: Int[HostOrDevice, "*n 4"]) -> Float[np.ndarray, "*n"]:
         >>> quality(np.array([3, 4, 5, 6])).item()
         0.6
     """
-    counts = np.asarray(counts, np.int64)
+    counts = np.asarray(counts)
     either = counts[..., PREDICTED] + counts[..., TRUE] - counts[..., FOUND]
     return quotient(counts[..., CORRECT], either)
 

@@ -70,6 +70,7 @@ def draw_curves(
         centreline=x[:, inner],
         presence=(drawn & (x >= 0) & (x < width))[:, inner],
         valid=jnp.asarray(True),
+        coding=pens.coding,
     )
 
 

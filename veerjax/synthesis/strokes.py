@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from veerjax.polyline import distance_field
 from veerjax.synthesis.noise import between, dice, log_between
 
 MAX_STROKE_PX = 12
 REACH_PX = MAX_STROKE_PX // 2 + 1  # rows beyond the image whose curve may still ink it
-CODINGS = jnp.array([[2.0, 2.0], [4.0, 4.0], [6.0, 2.0], [1.0, 2.0]])  # on, off in stroke widths
+# On and off in stroke widths of `labels.CODINGS`, but for the first, which is solid.
+BROKEN = jnp.array([[2.0, 2.0], [4.0, 4.0], [6.0, 2.0], [1.0, 2.0]])
 SOLID_PX = 1e6
 LONGEST_GAP_PX = 7  # at 0 dpi, and 4 px more for each 100 dpi
 
@@ -26,6 +27,7 @@ class Pen:
     on: Float[Array, ""]  # inked length of a dash [px]; SOLID_PX where the coding is solid
     off: Float[Array, ""]  # gap after a dash [px]
     phase: Float[Array, ""]  # where along the arc the first dash starts [px]
+    coding: Int[Array, ""]  # position in `labels.CODINGS`
 
 
 def random_pens(key: PRNGKeyArray, *, scale: Float[Array, ""]) -> Pen:
@@ -33,15 +35,15 @@ def random_pens(key: PRNGKeyArray, *, scale: Float[Array, ""]) -> Pen:
     u = dice(key, 6)
     first = log_between(u[0], 1.0, 5.0) * scale
     stroke = jnp.clip(jnp.stack([first, first * log_between(u[1], 0.6, 1.4)]), 1.0, MAX_STROKE_PX)
-    coding = CODINGS[jnp.floor(u[2] * len(CODINGS)).astype(jnp.int32)]
+    choice = jnp.floor(u[2] * len(BROKEN)).astype(jnp.int32)
     by_hand = between(u[3:5], 0.75, 1.3)
-    dash = jnp.maximum(coding * by_hand * stroke[1], jnp.array([1.5, 2.5]))
+    dash = jnp.maximum(BROKEN[choice] * by_hand * stroke[1], jnp.array([1.5, 2.5]))
     # A broad pen's pattern is shortened: across a longer gap nobody could tell where the curve went.
     dash = dash * jnp.minimum(1, (LONGEST_GAP_PX + 4 * scale) / dash[1])
     on = jnp.stack([jnp.asarray(SOLID_PX), dash[0]])
     off = jnp.stack([jnp.asarray(0.0), dash[1]])
     phase = jnp.stack([jnp.asarray(0.0), u[5] * (dash[0] + dash[1])])
-    return Pen(stroke=stroke, on=on, off=off, phase=phase)
+    return Pen(stroke=stroke, on=on, off=off, phase=phase, coding=jnp.stack([jnp.zeros_like(choice), choice + 1]))
 
 
 def ink_and_mask(

@@ -18,14 +18,15 @@ from veerjax.training.state import TrainState
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every save at warning level
 CONFIG_FILE = "config.json"
 FOLDER = "checkpoints"
-BEST = "foreground_iou"  # the validation figure by which the best checkpoint is chosen
+BEST = "centreline_f1"  # the validation figure by which the best checkpoint is chosen: F1 within 2 px, both curves
+BEST_BEFORE = "foreground_iou"  # of runs made before 0.2
 
 
 class Checkpoints:
     """The last two checkpoints of a work directory and the best one; saves run in the background."""
 
     def __init__(self, workdir: Path) -> None:
-        best = BestN(get_metric_fn=lambda metrics: metrics[BEST], n=1)
+        best = BestN(get_metric_fn=rank, n=1)
         policy = AnyPreservationPolicy([LatestN(2), best])
         options = ocp.CheckpointManagerOptions(preservation_policy=policy, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager((workdir / FOLDER).absolute(), options=options)
@@ -134,7 +135,12 @@ def checkpoint_folder(workdir: Path, which: str) -> Path:
 
 def _score(step_folder: Path) -> float:
     path = step_folder / "metrics" / "metrics"
-    return float(json.loads(path.read_text()).get(BEST, -1.0)) if path.is_file() else -1.0
+    return rank(json.loads(path.read_text())) if path.is_file() else -2.0
+
+
+def rank(metrics: dict[str, float]) -> float:
+    """The higher the better; a checkpoint that was saved before `BEST` was measured stands below all that have it."""
+    return float(metrics[BEST]) if BEST in metrics else float(metrics.get(BEST_BEFORE, 0.0)) - 1.0
 
 
 def restore_variables(folder: Path) -> Variables:

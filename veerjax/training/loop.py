@@ -12,10 +12,13 @@ import numpy as np
 
 from veerjax.config import Config, require
 from veerjax.data.rendered import rendered_batches
-from veerjax.metrics.confusion import confusion_counts, pooled_iou
+from veerjax.metrics.bootstrap import pooled_sums
+from veerjax.metrics.parts import CENTRELINE, LABEL, TOLERANCE
+from veerjax.metrics.scores import figures_of, measure
 from veerjax.models import build_model
 from veerjax.models.model import Model, Variables
 from veerjax.synthesis.draw import draw_batch
+from veerjax.tracing.trace import trace
 from veerjax.training.checkpoint import BEST, Checkpoints, adopt_workdir
 from veerjax.training.optimiser import build_optimiser
 from veerjax.training.sharding import check_batch, data_mesh, over_examples, replicated
@@ -23,9 +26,10 @@ from veerjax.training.state import TrainState, initial_state
 from veerjax.training.steps import eval_step, train_step
 from veerjax.training.weights import load_weights
 from veerjax.training.writer import Writer
-from veerjax.types import Batch, Prediction, exclusive_label
+from veerjax.types import Batch, Prediction
 
 LOG_EVERY = 25  # steps; each line waits for the device once
+WATCHED = {"label": LABEL, "tolerance": TOLERANCE, "centreline": CENTRELINE}
 
 Step = Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]
 Validation = Callable[[Variables], dict[str, float]]
@@ -101,23 +105,39 @@ def validation(config: Config, model: Model, mesh: jax.sharding.Mesh) -> Validat
     """A function from variables to figures on the fixed validation logs, which stay on the device."""
     split = over_examples(mesh)
 
-    def measure(prediction: Prediction, batch: Batch) -> jax.Array:
-        return jax.vmap(confusion_counts)(batch.label, exclusive_label(prediction)) * batch.valid[:, None, None]
+    def measured(prediction: Prediction, batch: Batch) -> dict[str, Any]:
+        return measure(prediction, trace(prediction), batch, parts=WATCHED)
 
-    step_fn = jax.jit(functools.partial(eval_step, model=model, measure=measure))
+    step_fn = jax.jit(functools.partial(eval_step, model=model, measure=measured))
     size = {"height": config.data.height, "width": config.data.width}
     stream = rendered_batches(
         config.data.setting, split="validation", count=config.validation.examples, batch=config.batch, **size
     )
     batches = [jax.device_put(batch, split) for batch in stream]
 
+    valid = np.arange(len(batches) * config.batch) < config.validation.examples
+
     def validate(variables: Variables) -> dict[str, float]:
-        counts = [jax.device_get(step_fn(variables, batch)) for batch in batches]
-        background, *curves = pooled_iou(np.concatenate(counts))
-        ious = {f"iou_curve_{k + 1}": float(value) for k, value in enumerate(curves)}
-        return {BEST: float(np.nanmean(curves)), "iou_background": float(background), **ious}
+        sums = [jax.device_get(step_fn(variables, batch)) for batch in batches]
+        of_logs = jax.tree.map(lambda *leaves: np.concatenate(leaves)[valid], *sums)
+        return watched_figures(figures_of(pooled_sums(of_logs), parts=WATCHED))
 
     return validate
+
+
+def watched_figures(figures: dict[str, Any]) -> dict[str, float]:
+    """What the log shows of a validation: the figure that chooses the best checkpoint, and those behind it."""
+    background, *ious = figures["iou"]["pooled"]
+    by_curve = {
+        "iou": ious,
+        "f1_2px": figures["tolerance_f1"]["2"],
+        "coverage": figures["coverage"],
+        "row_error_px": figures["row_error_px"]["median"],
+    }
+    named = {f"{name}_curve_{k}": float(v) for name, values in by_curve.items() for k, v in enumerate(values, 1)}
+    best = float(np.nan_to_num(np.mean(figures["tolerance_f1"]["2"])))
+    known = {name: value for name, value in named.items() if np.isfinite(value)}  # NaN is no JSON
+    return {BEST: best, **known, "iou_background": float(background)}
 
 
 def run(

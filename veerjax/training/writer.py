@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 LOG_FILE = "log.jsonl"
+SHOWN = 3  # figures beside the bar
 
 
 class Writer:
@@ -41,4 +42,5 @@ class Writer:
         self._last = (now, step)
         self._file.write(json.dumps({"step": step, **values, **rate}) + "\n")
         self._file.flush()
-        self._bar.set_postfix({name: f"{value:.3f}" for name, value in values.items() if isinstance(value, float)})
+        shown = [(name, value) for name, value in values.items() if isinstance(value, float)][:SHOWN]
+        self._bar.set_postfix({name: f"{value:.3f}" for name, value in shown})
