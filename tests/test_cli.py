@@ -1,7 +1,9 @@
 """The command line from outside: quick help, few imports, and one sentence for whatever is wrong."""
 
+import json
 import os
 import resource
+import shutil
 import struct
 import subprocess
 import sys
@@ -170,7 +172,51 @@ def test_evaluate_refuses_unknown_data(capsys: pytest.CaptureFixture[str], tmp_p
     built = ("--weights", "release", "--data", "raster_logs/las")
     assert "--data-dir" in refused(capsys, "evaluate", *built)
     assert "las" in refused(capsys, "evaluate", *built, "--data-dir", tmp_path)
-    assert "write validation or test" in refused(capsys, "evaluate", "--weights", "release", "--split", "train")
+    assert "has validation and test" in refused(capsys, "evaluate", "--weights", "release", "--split", "train")
+
+
+def test_evaluate_refuses_what_it_cannot_judge_or_write(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    release = ("evaluate", "--weights", "release")
+    assert "given 2 times; give one, or two with --paired" in refused(capsys, *release, "--weights", "release")
+    assert "given 1 times" in refused(capsys, *release, "--paired")
+    assert "twice; name two different ones" in refused(capsys, *release, "--weights", "release", "--paired")
+    assert "is a folder; give a file" in refused(capsys, *release, "--json", tmp_path)
+    (tmp_path / "file").write_text("mine")
+    assert "is a file; give a folder" in refused(capsys, *release, "--report", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "runs").mkdir()
+    assert "holds no config.json" in refused(capsys, "evaluate", "--weights", tmp_path / "runs")
+    (tmp_path / "empty").mkdir()
+    assert "holds no image; put pairs" in refused(capsys, *release, "--data", tmp_path / "empty")
+    iio.imwrite(tmp_path / "empty" / "a.png", np.full((64, 32), 255, np.uint8))
+    iio.imwrite(tmp_path / "empty" / "a.label.png", np.full((64, 32), 5, np.uint8))
+    assert "holds the class 5; veerjax knows" in refused(capsys, *release, "--data", tmp_path / "empty")
+    assert "invalid choice: 'most'" in refused(capsys, *release, "--metrics", "most")
+
+
+@pytest.mark.slow
+def test_two_sets_of_weights_are_compared_on_a_folder_of_pairs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from veerjax.training.weights import release_folder
+
+    workdir = tmp_path / "run"
+    (workdir / "checkpoints" / "1").mkdir(parents=True)
+    shutil.copy(release_folder() / "config.json", workdir)
+    shutil.copytree(release_folder() / "weights", workdir / "checkpoints" / "1" / "default")
+    for name in ("a", "b"):
+        label = np.zeros((64, 64), np.uint8)
+        label[:, 10:13], label[:, 40:43] = 1, 2
+        iio.imwrite(tmp_path / f"{name}.label.png", label)
+        iio.imwrite(tmp_path / f"{name}.png", np.where(label > 0, 20, 250).astype(np.uint8))
+    arguments = ["--data", tmp_path, "--json", tmp_path / "out" / "both.json", "--report", tmp_path / "page"]
+    weights = ["--weights", "release", "--weights", workdir, "--paired"]
+    assert main([str(argument) for argument in ("evaluate", *weights, *arguments)]) == 0
+    report = json.loads((tmp_path / "out" / "both.json").read_text())
+    assert {entry["verdict"] for entry in report["paired"]["difference"].values()} == {"noise"}
+    assert report["baselines"].keys() == {"all_background", "random_identity", "classical"}
+    assert "noise" in capsys.readouterr().out
+    assert (tmp_path / "page" / "index.html").stat().st_size > 1e5
 
 
 def test_module_and_command_are_the_same(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def evaluated(weights: str | tuple[str, ...] = "tiny", **options: object) -> Eva
     return run_evaluation(weights, "standard", **{"limit": 12, "baselines": NO_LEARNING} | options)
 
 
+@pytest.mark.slow
 def test_figures_are_the_same_on_one_device_and_eight_and_for_any_batch(small_logs: None, untrained: None) -> None:
     whole = evaluated(batch=12, devices=jax.devices()[:1])
     assert len(jax.devices()) == 8
@@ -170,6 +171,7 @@ def test_a_folder_of_pairs_is_read_with_its_sizes_and_its_tables(tmp_path: Path)
     assert not batch.presence[1, 1].any()
 
 
+@pytest.mark.slow
 def test_a_folder_is_evaluated_and_the_truth_read_from_labels_scores_well(tmp_path: Path, untrained: None) -> None:
     pair(tmp_path, "a")
     pair(tmp_path, "b", height=80)
