@@ -12,7 +12,7 @@ from PIL import Image
 from veerjax.config import Config, ModelConfig
 from veerjax.data.logset import LogSet, open_logs, rendered_set
 from veerjax.errors import InputError
-from veerjax.jobs import evaluate
+from veerjax.jobs import evaluate, methods
 from veerjax.jobs.evaluate import Evaluation, difference_of, plain, report_of, run_evaluation
 from veerjax.metrics.bootstrap import flat, pooled_sums
 from veerjax.models import build_model
@@ -133,6 +133,15 @@ def test_weights_against_themselves_differ_by_nothing_and_against_others_by_some
     back = difference_of(replace(evaluation, weights=("random_identity", "all_background")))["difference"]
     assert back["foreground_iou"]["verdict"] == "A better"
     assert back["row_error_all_px.mean.0"]["verdict"] == "A better"
+
+
+def test_a_machine_without_scikit_image_goes_without_the_classical_baseline(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set(methods.installed_baselines()) == {"all_background", "random_identity", "classical"}
+    monkeypatch.setattr(methods.importlib.util, "find_spec", lambda name: None)
+    assert methods.installed_baselines() == NO_LEARNING
+    assert "left out; it needs pip install scikit-image" in capsys.readouterr().err
 
 
 def test_weights_that_give_nan_are_refused(small_logs: None, untrained: None) -> None:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from veerjax.config import choice, require
 from veerjax.data.logset import LogSet, checked_classes, open_logs
-from veerjax.jobs.methods import BASELINES, Clock, Method, learned
+from veerjax.jobs.methods import BASELINES, Clock, Method, installed_baselines, learned
 from veerjax.labels import NUM_CLASSES
 from veerjax.metrics.bootstrap import DRAWS, by_unit, draw_weights, drawn_figures, flat, interval, pooled_sums
 from veerjax.metrics.other_parts import ALL, DETECTIONS, average_precisions
@@ -73,7 +73,7 @@ def run_evaluation(
     limit: int | None = None,
     batch: int = 8,
     metrics: str = "default",
-    baselines: Sequence[str] = tuple(BASELINES),
+    baselines: Sequence[str] | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Evaluation:
     """Reads every log once with each method and measures it.
@@ -86,7 +86,7 @@ def run_evaluation(
         limit: logs at most
         batch: logs at a time; rounded up to a multiple of the devices
         metrics: `default` or `all`
-        baselines: names of `methods.BASELINES`
+        baselines: names of `methods.BASELINES`; all that this machine has the libraries for by default
         devices: to use; all of them by default
 
     Raises:
@@ -99,6 +99,7 @@ def run_evaluation(
     logs = open_logs(data, split=split, data_dir=data_dir, limit=limit)
     mesh, clock = data_mesh(devices), Clock()
     methods: dict[str, Method] = {item.name: learned(item, mesh, clock) for item in loaded}
+    baselines = installed_baselines() if baselines is None else baselines
     methods |= {name: BASELINES[name](mesh, clock) for name in baselines}
     batch = -(-batch // mesh.size) * mesh.size
     measured = jax.jit(functools.partial(measure, parts=METRICS[metrics]))

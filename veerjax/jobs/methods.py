@@ -1,6 +1,8 @@
 """What is judged: trained weights, and the baselines that every table carries. All answer a batch alike."""
 
 import hashlib
+import importlib.util
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -99,6 +101,14 @@ def classical(mesh: Mesh, clock: Clock) -> Method:
 
 
 BASELINES = {"all_background": all_background, "random_identity": random_identity, "classical": classical}
+
+
+def installed_baselines() -> tuple[str, ...]:
+    """The baselines that can run here; one whose library is missing is left out with a line that says so."""
+    if importlib.util.find_spec("skimage") is not None:
+        return tuple(BASELINES)
+    print("veerjax: the classical baseline is left out; it needs pip install scikit-image.", file=sys.stderr)
+    return tuple(name for name in BASELINES if name != "classical")
 
 
 def true_trace(batch: Batch, *, present: bool) -> Trace:
