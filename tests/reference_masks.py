@@ -29,6 +29,18 @@ def thin(mask):
             return image[1:-1, 1:-1].astype(bool)
 
 
+def stroke_counts(strokes, label, predicted):
+    """Pixels of two overlapping truths and of what is read: in both, in either; and the same of the exclusive label."""
+    counts = {name: [0, 0] for name in ("both", "either", "shown", "shown_or_true")}
+    for k, row, column in np.ndindex(strokes.shape):
+        true, read, shown = strokes[k, row, column], predicted[k, row, column], label[row, column] == k + 1
+        counts["both"][k] += true and read
+        counts["either"][k] += true or read
+        counts["shown"][k] += true and shown
+        counts["shown_or_true"][k] += true or shown
+    return counts
+
+
 def cldice(true, predicted, skeletonise):
     if not true.any() and not predicted.any():
         return math.nan

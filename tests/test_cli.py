@@ -177,8 +177,9 @@ def test_evaluate_refuses_unknown_data(capsys: pytest.CaptureFixture[str], tmp_p
 
 def test_evaluate_refuses_what_it_cannot_judge_or_write(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     release = ("evaluate", "--weights", "release")
-    assert "given 2 times; give one, or two with --paired" in refused(capsys, *release, "--weights", "release")
-    assert "given 1 times" in refused(capsys, *release, "--paired")
+    assert "given twice; give one, or two with --paired" in refused(capsys, *release, "--weights", "release")
+    assert "given once; give one, or two" in refused(capsys, *release, "--paired")
+    assert "given 3 times" in refused(capsys, *release, *release[1:], *release[1:])
     assert "twice; name two different ones" in refused(capsys, *release, "--weights", "release", "--paired")
     assert "is a folder; give a file" in refused(capsys, *release, "--json", tmp_path)
     (tmp_path / "file").write_text("mine")
@@ -192,6 +193,21 @@ def test_evaluate_refuses_what_it_cannot_judge_or_write(capsys: pytest.CaptureFi
     iio.imwrite(tmp_path / "empty" / "a.label.png", np.full((64, 32), 5, np.uint8))
     assert "holds the class 5; veerjax knows" in refused(capsys, *release, "--data", tmp_path / "empty")
     assert "invalid choice: 'most'" in refused(capsys, *release, "--metrics", "most")
+
+
+@pytest.mark.parametrize(
+    ("option", "given"), [("--json", "file/x.json"), ("--report", "file/page"), ("--report", "mine")]
+)
+def test_evaluate_refuses_a_place_that_cannot_be_made_before_it_reads_anything(
+    option: str, given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "logs").write_text("mine")
+    # There are no such weights either, which is found out later.
+    said = refused(capsys, "evaluate", "--weights", tmp_path / "none", option, tmp_path / given)
+    assert said.startswith(f"veerjax: {option} needs the folder")
+    assert "is a file; give another path" in said
 
 
 @pytest.mark.slow
@@ -213,9 +229,9 @@ def test_two_sets_of_weights_are_compared_on_a_folder_of_pairs(
     weights = ["--weights", "release", "--weights", workdir, "--paired"]
     assert main([str(argument) for argument in ("evaluate", *weights, *arguments)]) == 0
     report = json.loads((tmp_path / "out" / "both.json").read_text())
-    assert {entry["verdict"] for entry in report["paired"]["difference"].values()} == {"noise"}
+    assert {entry["verdict"] for entry in report["paired"]["difference"].values()} == {"equal", "-"}
     assert report["baselines"].keys() == {"all_background", "random_identity", "classical"}
-    assert "noise" in capsys.readouterr().out
+    assert "equal" in capsys.readouterr().out
     assert (tmp_path / "page" / "index.html").stat().st_size > 1e5
 
 

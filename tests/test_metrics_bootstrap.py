@@ -5,10 +5,15 @@ import pytest
 from scipy import stats
 
 from veerjax.metrics.bootstrap import by_unit, draw_weights, drawn_figures, flat, interval, pooled_sums
+from veerjax.metrics.ratio import quotient
 
 
 def ratio(sums):
     return {"share": {"of_all": sums["part"]["right"] / sums["part"]["all"]}}
+
+
+def safe_ratio(sums):
+    return {"share": {"of_all": quotient(sums["part"]["right"], sums["part"]["all"])}}
 
 
 def logs(seed, count=60):
@@ -84,6 +89,28 @@ def test_a_figure_that_is_mostly_undefined_has_no_interval():
     values = np.array([np.nan] * 60 + [1.0] * 40)
     assert np.isnan(interval(values)).all()
     assert interval(values[20:]) == (1, 1)
+
+
+def test_a_single_unit_has_no_interval():
+    one = logs(0, count=1)
+    assert np.isnan(interval(drawn_figures(one, ratio, draw_weights(1))["share.of_all.0"])).all()
+
+
+def test_a_figure_that_only_one_unit_has_gets_no_interval():
+    sums = logs(0, count=20)
+    for leaf in sums["part"].values():
+        leaf[1:, 0] = 0
+    drawn = drawn_figures(sums, safe_ratio, draw_weights(20))
+    assert np.isnan(interval(drawn["share.of_all.0"])).all()
+    assert np.isfinite(interval(drawn["share.of_all.1"])).all()
+
+
+def test_a_figure_that_two_units_have_gets_an_interval():
+    sums = logs(0, count=20)
+    for leaf in sums["part"].values():
+        leaf[2:, 0] = 0
+    low, high = interval(drawn_figures(sums, safe_ratio, draw_weights(20))["share.of_all.0"])
+    assert low < high
 
 
 def test_nested_figures_are_named_by_dotted_keys():

@@ -121,6 +121,13 @@ def test_a_missing_curve_is_not_skipped():
     assert sums["missed"] == HEIGHT
 
 
+def test_where_all_rows_are_missed_every_figure_is_exactly_the_width():
+    x, presence = (array[None] for array in curve("smooth"))
+    for width in (TRACK_PX, 189, 256):
+        sums = jax.device_get(row_error_sums(row_errors(x, presence, x, ~presence), track_width_px=width))
+        assert all_row_error_px(sums) == {"mean": width, "median": width, "p95": width}
+
+
 def test_each_curve_is_compared_with_its_namesake():
     x, presence = np.stack([curve("smooth")[0], curve("smooth")[0] + 5]), np.ones((2, HEIGHT), bool)
     swapped = covered_row_error_px(jax.device_get(summed(x, presence, x[::-1], presence)))

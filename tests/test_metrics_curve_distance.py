@@ -232,7 +232,7 @@ def test_a_missing_curve_has_no_distance_and_no_weight():
 def test_sums_of_logs_give_the_figures_of_their_points_together():
     logs = [jax.device_get(near(*example(seed))) for seed in range(12)]
     sums = [jax.device_get(summed(log)) for log in logs]
-    pool = {name: sum(np.float64(one[name]) for one in sums) for name in sums[0]}
+    pool = jax.tree.map(lambda *leaves: sum(map(np.float64, leaves)), *sums)
     figures = curve_distance_px(pool)
     distance = np.concatenate([log.distance_px.reshape(2, -1) for log in logs], axis=1)
     weight = np.concatenate([log.weight_px.reshape(2, -1) for log in logs], axis=1)
@@ -240,6 +240,12 @@ def test_sums_of_logs_give_the_figures_of_their_points_together():
     np.testing.assert_allclose(figures["mean"], expected["mean"], rtol=1e-5)
     for name in ("median", "p95"):
         np.testing.assert_allclose(figures[name], expected[name], rtol=0.021, atol=0.011)
+
+
+def test_no_figure_exceeds_the_reach():
+    x, presence = np.full((1, 200), 3, np.float32), np.ones((1, 200), bool)
+    figures = curve_distance_px(jax.device_get(summed(usual(x, presence, x + np.float32(150), presence))))
+    assert figures == {"mean": 64, "median": 64, "p95": 64}
 
 
 def test_summaries_are_the_weighted_ones_of_numpy():

@@ -5,8 +5,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 import reference
+from mask_cases import pairs
 from scipy import ndimage
 from ways import every_way
 
@@ -47,6 +49,18 @@ def test_distance_equals_scipys():
     drawn = np.random.default_rng(1).random((60, 40)) < 0.01
     expected = np.round(ndimage.distance_transform_edt(~drawn) ** 2)
     np.testing.assert_array_equal(within(drawn, reach=6), np.minimum(expected, 37))
+
+
+def test_distances_of_many_masks_are_those_of_all_pairs_and_of_scipy():
+    ours, slow, theirs = [], [], []
+    for a, b in pairs(count=105):
+        for drawn in (a, b):
+            ours.append(within(drawn, reach=6))
+            slow.append(np.minimum(reference.distance_squared(drawn), 37))
+            edt = ndimage.distance_transform_edt(~drawn) if drawn.any() else np.full(drawn.shape, np.inf)
+            theirs.append(np.minimum(np.round(edt**2), 37))
+    oracles.agree("squared distance within a reach (px^2)", "own NumPy", ours, slow)
+    oracles.agree("squared distance within a reach (px^2)", "scipy.ndimage EDT", ours, theirs)
 
 
 @pytest.mark.parametrize("shape", [(1, 9), (9, 1), (1, 1)])

@@ -186,13 +186,20 @@ def test_nan_rows_are_absent_rows():
 
 def test_sums_pool_the_peaks_of_logs():
     sums = [jax.device_get(jax.jit(peak_sums)(errors_of(*pair(seed)))) for seed in range(20)]
-    pool = {name: sum(np.int64(one[name]) for one in sums) for name in sums[0]}
+    pool = jax.tree.map(lambda *leaves: np.sum(leaves, axis=0), *sums)
     errors = np.concatenate([np.asarray(errors_of(*pair(seed)).error_px) for seed in range(20)], axis=1)
     np.testing.assert_allclose(peak_recall(pool["counts"]), np.mean(errors[~np.isnan(errors)] <= 0.8), atol=0.1)
     for k in range(2):
         known = errors[k][~np.isnan(errors[k])]
         median = np.quantile(known, 0.5, method="inverted_cdf")
         np.testing.assert_allclose(median_peak_error_px(pool)[k], median, rtol=0.021, atol=0.011)
+
+
+def test_where_all_peaks_are_missed_the_median_error_is_exactly_the_width():
+    x, presence = wave(height=64)
+    for width in (TRACK_PX, 189, 256):
+        errors = peak_errors(x, presence, x, ~presence, track_width_px=width, prominence_share=0.01)
+        assert (median_peak_error_px(jax.device_get(peak_sums(errors))) == width).all()
 
 
 def test_without_true_peaks_nothing_is_judged():

@@ -1,8 +1,12 @@
 """Confidence against how often it is right."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
+import reference_reliability as reference
 from ways import every_way
 
 from veerjax.metrics.centreline import RowErrors
@@ -16,6 +20,7 @@ from veerjax.metrics.reliability import (
 )
 
 ROWS = 4000
+summed = jax.jit(partial(confidence_sums, track_width_px=100))
 
 
 def rows_of(confidence, wrong_px, *, seed=0):
@@ -27,8 +32,46 @@ def rows_of(confidence, wrong_px, *, seed=0):
 
 
 def sums_of(rows, confidence):
-    summed = jax.jit(lambda r, c: confidence_sums(r, c, track_width_px=100))
     return jax.device_get(summed(rows, jnp.asarray(confidence, jnp.float32)))
+
+
+def random_rows(seed):
+    """Covered, missed, extra and empty rows at random, or none that is read."""
+    noise = np.random.default_rng(seed)
+    kind = noise.choice(4, (2, 60), p=((0.6, 0.1, 0.2, 0.1), (0, 0.5, 0, 0.5), (1, 0, 0, 0))[min(seed % 9, 2)])
+    rows = RowErrors(
+        error_px=np.where(kind == 0, noise.exponential(2, kind.shape), np.nan).astype(np.float32),
+        missed=kind == 1,
+        extra=kind == 2,
+    )
+    confidence = noise.random(kind.shape) if seed % 2 else noise.choice([0.0, 0.5, 0.99, 1.0], kind.shape)
+    return rows, confidence.astype(np.float32)
+
+
+def test_figures_are_those_of_the_loop_over_rows():
+    ours, theirs = {}, {}
+
+    def noted(name, our, their):
+        ours.setdefault(name, []).append(our)
+        theirs.setdefault(name, []).append(their)
+
+    for seed in range(240):
+        rows, confidence = random_rows(seed)
+        sums = sums_of(rows, confidence)
+        k = seed % 2
+        read = reference.read_rows(rows.error_px[k], rows.extra[k], confidence[k], track_width_px=100)
+        error = reference.expected_calibration_error(read)
+        noted("expected calibration error", expected_calibration_error(sums)[k], error)
+        slow, fast = reference.calibration(read), calibration(sums)
+        noted("calibration", [fast[name][k] for name in slow], list(slow.values()))
+        risk = risk_coverage(sums)
+        noted(
+            "risk and coverage (px, share)",
+            [risk["mean_error_px"][k], risk["wrong"][k]],
+            np.transpose([reference.risk(read, share) for share in KEPT_SHARES]),
+        )
+    for name in ours:
+        oracles.agree(name, "own NumPy", ours[name], theirs[name], allowed=2e-5)
 
 
 def test_honest_confidence_is_calibrated_and_boasting_is_not():

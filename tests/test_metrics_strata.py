@@ -4,15 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import oracles
+import reference_strata
 from ways import every_way
 
 from veerjax.labels import CODINGS, UNKNOWN_CODING
 from veerjax.metrics.centreline import row_errors
 from veerjax.metrics.strata import (
     CROSSING_ROWS,
-    NO_CROSSING_ROWS,
     SLOPES_PX,
     STRATA,
+    STROKES_PX,
     bin_names,
     rows_to_crossing,
     slope_px,
@@ -34,28 +35,6 @@ def pair(seed):
     return x, presence
 
 
-def slow_rows_to_crossing(x, presence):
-    crossed = []
-    for row in range(HEIGHT):
-        both = presence[:, row].all()
-        if both and x[0, row] == x[1, row]:
-            crossed.append(row)
-        if row + 1 < HEIGHT and both and presence[:, row + 1].all():
-            before, after = x[0, row] - x[1, row], x[0, row + 1] - x[1, row + 1]
-            if (before < 0 < after) or (after < 0 < before):
-                crossed.append(row)
-    return [min((abs(row - c) for c in crossed), default=NO_CROSSING_ROWS) for row in range(HEIGHT)]
-
-
-def slow_slope(x, presence):
-    found = np.zeros(HEIGHT)
-    for row in range(HEIGHT):
-        for other in (row - 1, row + 1):
-            if 0 <= other < HEIGHT and presence[row] and presence[other]:
-                found[row] = max(found[row], abs(x[row] - x[other]))
-    return found
-
-
 def test_distances_to_crossings_and_slopes_are_those_of_loops_over_rows():
     near, steep = jax.jit(rows_to_crossing), jax.jit(slope_px)
     pairs = [pair(seed) for seed in range(210)]
@@ -63,11 +42,59 @@ def test_distances_to_crossings_and_slopes_are_those_of_loops_over_rows():
         "rows to the nearest crossing",
         "own NumPy",
         [near(*p) for p in pairs],
-        [slow_rows_to_crossing(*p) for p in pairs],
+        [reference_strata.rows_to_crossing(*p) for p in pairs],
     )
     oracles.agree(
-        "slope", "own NumPy", [steep(*p)[0] for p in pairs], [slow_slope(p[0][0], p[1][0]) for p in pairs], allowed=1e-5
+        "slope",
+        "own NumPy",
+        [steep(*p)[0] for p in pairs],
+        [reference_strata.slope(p[0][0], p[1][0]) for p in pairs],
+        allowed=1e-5,
     )
+
+
+def ink(seed):
+    """Blots, no ink, or a page full of it."""
+    return np.random.default_rng(seed).random((2, HEIGHT, WIDTH)) < (0.1, 0.4, 0.0, 1.0)[seed % 4]
+
+
+def test_stroke_widths_are_areas_over_lengths():
+    wide = jax.jit(stroke_width_px)
+    ours, theirs = [], []
+    for seed in range(210):
+        (x, presence), strokes = pair(seed), ink(seed)
+        ours.append(wide(strokes, x, presence))
+        theirs.append([reference_strata.stroke_width(strokes[k], x[k], presence[k]) for k in range(2)])
+    oracles.agree("stroke width (px)", "own NumPy", ours, theirs, allowed=2e-4)
+
+
+def test_sums_of_strata_are_those_of_the_loop_over_rows():
+    summed = jax.jit(lambda x, p, y, q, s, c: stratum_sums(row_errors(x, p, y, q), s, x, p, coding=c))
+    counted, errors = ([], []), ([], [])
+    for seed in range(210):
+        (x, presence), (y, found), strokes = pair(seed), pair(seed + 1000), ink(seed)
+        coding = np.random.default_rng(seed).integers(-1, len(CODINGS), 2)
+        coding = np.where(coding < 0, UNKNOWN_CODING, coding).astype(np.int32)
+        sums = jax.device_get(summed(x, presence, y, found, strokes, coding))
+        for k in range(2):
+            width = reference_strata.stroke_width(strokes[k], x[k], presence[k])
+            values = {
+                "crossing_distance": (reference_strata.rows_to_crossing(x, presence), CROSSING_ROWS),
+                "slope": (reference_strata.slope(x[k], presence[k]), SLOPES_PX),
+                "stroke_width": ([np.float32(width)] * HEIGHT, STROKES_PX),
+            }
+            bins = {name: [reference_strata.place(v, bounds) for v in each] for name, (each, bounds) in values.items()}
+            bins["coding"] = [len(CODINGS) if coding[k] == UNKNOWN_CODING else coding[k]] * HEIGHT
+            for name, rows in bins.items():
+                slow = reference_strata.stratum_sums(x[k], presence[k], y[k], found[k], rows, len(STRATA[name]))
+                slow["logs"] = slow["true"] > 0
+                for part in ("true", "covered", "right", "logs"):
+                    counted[0].append(sums[name][part][k])
+                    counted[1].append(slow[part])
+                errors[0].append(sums[name]["error_px"][k])
+                errors[1].append(slow["error_px"])
+    oracles.agree("rows and logs of strata", "own NumPy", *counted)
+    oracles.agree("errors of strata (px)", "own NumPy", *errors, allowed=2e-3)
 
 
 def test_the_stroke_width_of_a_drawn_line_is_its_pens():
@@ -94,6 +121,15 @@ def test_every_true_row_is_in_one_bin_of_each_stratum():
             np.testing.assert_array_equal(part["covered"].sum(axis=1), (presence & found).sum(axis=1))
         assert sums["coding"]["true"][0, 0] == presence[0].sum()
         assert sums["coding"]["true"][1, len(CODINGS)] == presence[1].sum()
+
+
+def test_each_bin_counts_its_logs():
+    one, other = (np.full((2, HEIGHT), 10.0, np.float32) for _ in range(2))
+    other[:, 20:] += 5
+    there, ink = np.ones((2, HEIGHT), bool), np.zeros((2, HEIGHT, WIDTH), bool)
+    sums = [stratum_sums(row_errors(x, there, x, there), ink, x, there, coding=None) for x in (one, other)]
+    pool = jax.tree.map(lambda a, b: np.asarray(a) + np.asarray(b), *sums)
+    assert stratum_figures(pool)["slope"]["logs"][0].tolist() == [2, 0, 0, 0, 0, 1, 0]
 
 
 def test_errors_fall_into_the_bin_of_their_row():

@@ -106,7 +106,7 @@ def test_figures_are_those_of_scikit_learn_and_scipy():
 def test_pooled_figures_are_those_of_all_rows_together():
     logs = [example(seed) for seed in range(40)]
     sums = jax.device_get(jax.vmap(value_sums)(*(np.stack(values) for values in zip(*logs, strict=True))))
-    total = {name: np.float64(values).sum(axis=0) for name, values in sums.items()}
+    total = jax.tree.map(lambda values: np.float64(values).sum(axis=0), sums)
     figures = value_figures(total)
     for k in range(2):
         t, p = (np.concatenate([log[i][k] for log in logs]) for i in range(2))
@@ -154,6 +154,8 @@ def test_sums_and_lags_are_the_same_every_way():
     gaps, absent = example(KINDS.index("gaps")), example(KINDS.index("absent"))
     t, p = (np.stack([v[0], w[0]]) for v, w in zip(gaps, absent, strict=True))
     sums = every_way(value_sums, t, p, rtol=1e-4)
+    for bins in ("covered_bins", "all_bins"):
+        assert sums.pop(bins)["counts"].dtype == np.int32
     assert {name for name, values in sums.items() if values.dtype == np.float32} == {
         "absolute",
         "signed",
@@ -202,6 +204,11 @@ def test_missed_rows_count_at_the_full_scale_where_all_rows_are_counted():
     np.testing.assert_allclose([figures["mae"], figures["mae_all"]], [[0.5], [50.25]], rtol=1e-5)
     np.testing.assert_allclose([figures["coverage"], figures["within_2"], figures["within_2_all"]], [[0.5], [1], [0.5]])
     np.testing.assert_allclose(figures["p95_all"], 100, rtol=0.02)
+
+
+def test_where_all_rows_are_missed_the_error_is_exactly_the_full_scale():
+    t = np.full((1, HEIGHT), 0.3, np.float32)
+    assert figures_of(t, np.full_like(t, np.nan))["p95_all"] == 100
 
 
 def test_masking_rows_equals_removing_them():

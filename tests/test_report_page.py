@@ -14,7 +14,7 @@ from PIL import Image
 from report_cases import paired, sample_overlays, sample_report
 
 from veerjax.errors import InputError
-from veerjax.report import page, plot_list
+from veerjax.report import page, plot_list, sections
 from veerjax.report.canvas import DARK, LIGHT, few_colours, numbers
 from veerjax.report.overlay import COLOURS
 from veerjax.report.page import Overlay, command, write_report
@@ -89,6 +89,21 @@ def test_nothing_that_was_there_is_lost(tmp_path: Path, two_plots: None, monkeyp
     assert not [path for path in tmp_path.rglob(".*")]
 
 
+def test_overlays_of_an_earlier_report_are_removed_and_nothing_else(tmp_path: Path, two_plots: None) -> None:
+    write_report(sample_report(), sample_overlays(worst=5), tmp_path)
+    for name in ("mine.png", "01-worst-notes.txt", "99-other-x.png"):
+        (tmp_path / "logs" / name).write_text("mine")
+    write_report(sample_report(), sample_overlays(worst=1), tmp_path)
+    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == [
+        "01-worst-notes.txt",
+        "01-worst-standard_test_00000.png",
+        "02-median-standard_test_00001.png",
+        "03-best-standard_test_00002.png",
+        "99-other-x.png",
+        "mine.png",
+    ]
+
+
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("")
     with pytest.raises(InputError, match="is a file; the report needs a folder of that name"):
@@ -119,6 +134,18 @@ def test_what_the_report_lacks_is_left_out(tmp_path: Path, two_plots: None) -> N
     assert plot_list.plots_of(report) == [plot for plot in plot_list.PLOTS if not plot.needs.startswith("per_log")]
 
 
+def test_logs_without_curves_get_no_plots_of_curves() -> None:
+    report = nothing_read()
+    for part in report["strata"].values():
+        part["rows"] = part["logs"] = [[0] * len(part["rows"][0])] * 2
+    assert [plot.name for plot in plot_list.plots_of(report)] == ["confusion"]
+
+
+def test_what_is_known_of_one_curve_alone_is_plotted() -> None:
+    assert plot_list.known({"a": [[None, None], [None, 0.0]]})
+    assert not plot_list.known({"a": [[None], []], "b": None})
+
+
 def test_weights_that_read_nothing_get_a_page(tmp_path: Path, two_plots: None) -> None:
     write_report(nothing_read(), [], tmp_path)
     text = (tmp_path / "index.html").read_text()
@@ -131,6 +158,31 @@ def test_two_weights_get_their_own_part(tmp_path: Path, two_plots: None) -> None
     text = (tmp_path / "index.html").read_text()
     assert "runs/b@best against release" in text
     assert text.count('<td data-value="B better" class=better>') > 20
+
+
+def test_a_page_of_two_weights_says_whose_pictures_and_logs_it_shows(tmp_path: Path, two_plots: None) -> None:
+    said = "All are of the first weights, release."
+    write_report(paired(sample_report()), sample_overlays(), tmp_path)
+    assert (tmp_path / "index.html").read_text().count(said) == 3
+    write_report(sample_report(), sample_overlays(), tmp_path)
+    assert said not in (tmp_path / "index.html").read_text()
+
+
+def test_the_meaning_explains_what_is_shown_and_what_the_intervals_are_over() -> None:
+    default, everything = (sections.meaning(sample_report(metrics=name)).body for name in ("default", "all"))
+    for word in ("clDice", "HD95", "Panoptic", "Lane F1", "6a", "Pearson", "AP"):
+        assert word in everything
+        assert word not in default
+    assert "Distances stop at 64 px" in default
+    assert "The logs are drawn again" in default
+    wells = sections.meaning(sample_report(wells=3)).body
+    assert "The wells are drawn again" in wells
+    assert "other pens or scanners" in wells
+
+
+def test_risk_says_at_what_an_invented_row_counts() -> None:
+    caption = next(plot.caption for plot in plot_list.PLOTS if plot.name == "risk_coverage")
+    assert "an invented row, read where no curve is, counts at the width of the track" in caption
 
 
 def test_the_command_makes_the_page_again() -> None:
@@ -281,6 +333,13 @@ def test_the_page_opens_from_a_file_without_network_and_without_errors(opened: A
     asked = [item["params"]["request"]["url"] for item in sent if item["method"] == "Network.requestWillBeSent"]
     assert asked
     assert {address.split(":")[0] for address in asked} <= {"file", "data"}
+
+
+@pytest.mark.slow
+def test_the_headline_table_shows_all_its_columns_on_a_desk(opened: Any) -> None:
+    sizes = "const t = document.querySelector('#headline .table'); return [t.scrollWidth, t.clientWidth]"
+    whole, shown = opened.execute_script(sizes)
+    assert whole <= shown
 
 
 @pytest.mark.slow

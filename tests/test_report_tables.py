@@ -1,7 +1,7 @@
 """The tables say what was measured, on what, how surely, and nothing that was not."""
 
 import pytest
-from report_cases import paired, sample_report, structure
+from report_cases import sample_report, structure
 
 from veerjax.metrics.bootstrap import flat
 from veerjax.metrics.scores import lower_is_better
@@ -12,7 +12,6 @@ from veerjax.report.tables import (
     headline_rows,
     look_up,
     markdown_table,
-    paired_table,
     text_table,
 )
 
@@ -23,7 +22,6 @@ OF_ALL = (
     "panoptic",
     "lane_f1",
     "chart",
-    "curve_distance_px",
     "values",
     "average_precision",
 )
@@ -147,22 +145,29 @@ def test_the_markdown_table_has_the_rows_that_were_asked_for() -> None:
     assert len(markdown_table(sample_report()).splitlines()) == 2 + 2 + len(README_KEYS) + 2
 
 
-def test_the_paired_table_gives_differences_intervals_and_verdicts() -> None:
-    text = paired_table(paired(sample_report()))
-    assert "A is release, B is runs/b@best" in text
-    assert "tolerance_f1.2" in text
-    rows = {line[:39].strip(): line.split("  ")[-1].strip() for line in text.splitlines()}
-    assert rows["coverage, curve 1"] == "noise"
-    assert rows["coverage, curve 2"] == "B better"
-    assert "+0.100" in text
-    assert "[+0.050, +0.150]" in text
-    assert max(map(len, text.splitlines())) <= TEXT_WIDTH
+def test_a_single_log_has_no_interval_and_the_head_says_so() -> None:
+    text = " ".join(text_table(sample_report(logs=1)).split())
+    assert "no intervals: a single log says nothing about others" in text
+    assert "95 % intervals" not in text
 
 
-def test_the_second_weights_may_be_named_alone() -> None:
-    report = paired(sample_report())
-    report["paired"]["weights"] = "B"
-    assert "A is release, B is B" in paired_table(report)
+def test_the_figure_to_decide_by_comes_first() -> None:
+    assert HEADLINE[0].key == "tolerance_f1_2px"
+    lines = text_table(sample_report()).splitlines()
+    assert lines[4].startswith("tolerance F1 @ 2 px, mean of curves")
+
+
+def test_what_could_be_misread_is_named_in_full() -> None:
+    text = text_table(sample_report(average_precision={"mask": {"ap50": [0.5, 0.25]}}))
+    for label in (
+        "IoU pooled, curve 1",
+        "IoU per image, curve 1",
+        "p95 distance capped at 64 px, curve 2",
+        "mean depth lag, curve 1 [rows]",
+        "Pearson by chance, curve 2",
+        "mask AP at .5 (no interval), curve 1",
+    ):
+        assert any(line.startswith(label) for line in text.splitlines()), label
 
 
 def test_a_dotted_key_finds_its_entry_or_says_that_there_is_none() -> None:

@@ -31,20 +31,45 @@ def folder_set(folder: Path, *, limit: int | None) -> LogSet:
     """The pairs of a folder, by name.
 
     Raises:
-        InputError: no pair, an image without a label, or a label of another size or with other classes.
+        InputError: no pair, an image without a label, two images with one label, an image of a single row or column,
+            or a label of another size or with other classes.
     """
     paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGES and not is_label(path)]
     require(bool(paths), f"{str(folder)!r} holds no image; put pairs NAME.png and NAME{LABEL} in it.")
     paths = paths[:limit]
-    for path in paths:
-        require(label_path(path).is_file(), f"{path} has no label beside it; write it to {label_path(path).name}.")
+    check_names(paths)
 
     def read(positions: Positions) -> tuple[Batch, list[str], list[str | None]]:
         chosen = [paths[position] for position in positions]
         return batch_of(chosen), [path.stem for path in chosen], [None] * len(chosen)
 
-    sizes = [read_label(label_path(path)).shape for path in paths]
+    sizes = [size_of(label_path(path)) for path in paths]
     return LogSet(data=str(folder), split="all", sizes=sizes, read=read)
+
+
+def check_names(paths: Sequence[Path]) -> None:
+    """Refuses images without a label of their own.
+
+    Raises:
+        InputError: there is no label, or another image has the same.
+    """
+    owners: dict[Path, Path] = {}
+    for path in paths:
+        label = label_path(path)
+        require(label.is_file(), f"{path} has no label beside it; write it to {label.name}.")
+        other = owners.setdefault(label, path)
+        require(other is path, f"{other} and {path} share the label {label.name}; rename one of them and its label.")
+
+
+def size_of(label: Path) -> tuple[int, int]:
+    """Height and width of a label [px].
+
+    Raises:
+        InputError: it has fewer than two rows or columns, in which no curve runs.
+    """
+    height, width = read_label(label).shape
+    require(min(height, width) >= 2, f"{label} is {width} x {height} px; at least 2 rows and 2 columns are needed.")
+    return height, width
 
 
 def is_label(path: Path) -> bool:

@@ -75,13 +75,14 @@ def open_logs(data: str, *, split: str = "test", data_dir: Path | None = None, l
 
     Args:
         data: a rendered setting, `raster_logs/CONFIG`, or a folder of pairs (see `data.folder`)
-        split: `validation` or `test`; `all` of a built dataset; a folder has none
+        split: `validation` or `test`, also `all` of a built dataset; a folder has none, and takes any of these
         data_dir: where a built dataset lies
-        limit: logs at most
+        limit: logs at most, at least 1
 
     Raises:
-        InputError: unknown data or split, nothing there, or a dataset of other classes.
+        InputError: unknown data or split, nothing there, a limit below 1, or a dataset of other classes.
     """
+    require(limit is None or limit >= 1, f"the limit is {limit} logs; it must be at least 1, or None for all.")
     if data in SETTINGS:
         require(split in SPLITS, f"--split is {split!r}; {data} has validation and test.")
         return rendered_set(data, split=split, count=limit or RENDERED_LOGS)
@@ -93,6 +94,10 @@ def open_logs(data: str, *, split: str = "test", data_dir: Path | None = None, l
         Path(data).is_dir(),
         f"there is no data {data!r}; write a rendered setting ({', '.join(SETTINGS)}), a built dataset such as "
         "raster_logs/las, or a folder of pairs NAME.png and NAME.label.png.",
+    )
+    require(
+        split in (*SPLITS, ALL),
+        f"--split is {split!r}; a folder of pairs has no splits, all of it is read: leave it out.",
     )
     from veerjax.data.folder import folder_set
 

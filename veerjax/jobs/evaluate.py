@@ -25,7 +25,7 @@ from veerjax.training.sharding import data_mesh, over_examples
 from veerjax.training.weights import load_weights
 
 METRICS: dict[str, dict[str, Part]] = {"default": DEFAULT, "all": ALL}
-PRIMARY = "tolerance_f1.2"  # by which logs are ranked and checkpoints chosen: F1 within 2 px
+PRIMARY = "tolerance_f1_2px"  # by which logs are ranked and checkpoints chosen: F1 within 2 px, mean of the curves
 SURVEY = {"iou": [0.94, 0.26, 0.21], "source": "the survey's own figures, on its own data"}
 
 
@@ -90,11 +90,14 @@ def run_evaluation(
         devices: to use; all of them by default
 
     Raises:
-        InputError: unknown weights, data, split or metrics, labels of other classes, or weights that give NaN.
+        InputError: unknown weights, data, split or metrics, weights with a baseline's name, labels of other classes, or
+            weights that give NaN.
     """
     choice("--metrics", metrics, tuple(METRICS))
     weights = (weights,) if isinstance(weights, str) else tuple(weights)
     require(len(set(weights)) == len(weights), f"--weights names {weights[0]!r} twice; name two different ones.")
+    for name in weights:
+        require(name not in BASELINES, f"{name!r} is a baseline; for weights in a folder of that name write ./{name}.")
     loaded = [load_weights(name) for name in weights]
     logs = open_logs(data, split=split, data_dir=data_dir, limit=limit)
     mesh, clock = data_mesh(devices), Clock()
@@ -197,8 +200,8 @@ def report_of(evaluation: Evaluation, method: str | None = None) -> dict[str, An
 def difference_of(evaluation: Evaluation) -> dict[str, Any]:
     """Of two sets of weights on the same logs: the difference of each figure, its interval, and whether it is noise.
 
-    A difference is noise where 0 lies within its 95 % interval. One in twenty figures of equal weights is not noise by
-    chance: the one to decide by is fixed beforehand, `PRIMARY`.
+    A difference is noise where 0 lies within its 95 % interval, and undefined (`-`) where there is no interval. One in
+    twenty figures of equal weights is not noise by chance: the one to decide by is fixed beforehand, `PRIMARY`.
     """
     first, second = evaluation.weights
     figures = [flat(evaluation.figures(pooled_sums(evaluation.sums[name]))) for name in (first, second)]
@@ -211,10 +214,12 @@ def difference_of(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def verdict(key: str, between: tuple[float, float]) -> str:
-    """What an interval of B - A says of A and B."""
+    """What an interval of B - A says of A and B; `-` where there is no interval."""
     low, high = between
+    if not low <= high:
+        return "-"
     if not (low > 0 or high < 0):
-        return "noise"
+        return "equal" if low == high else "noise"
     if not graded(key):
         return "differs"
     return "B better" if (low > 0) != lower_is_better(key) else "A better"

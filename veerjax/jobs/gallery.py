@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from veerjax.jobs.evaluate import Evaluation
+from veerjax.jobs.evaluate import PRIMARY, Evaluation
 from veerjax.jobs.methods import Clock, learned, true_trace
 from veerjax.labels import NUM_CURVES
 from veerjax.report.overlay import Curves, overlay
@@ -52,10 +52,7 @@ def gallery(evaluation: Evaluation, method: str | None = None) -> list[Overlay]:
 
 def log_scores(evaluation: Evaluation, method: str) -> Float[np.ndarray, " logs"]:
     """F1 within 2 px of each log, the mean over the curves it has; NaN where it has none."""
-    f1 = evaluation.figures(evaluation.sums[method])["tolerance_f1"]["2"]
-    known = np.isfinite(f1)
-    total = np.where(known, f1, 0.0).sum(axis=1)
-    return np.divide(total, known.sum(axis=1), out=np.full(len(f1), np.nan), where=known.any(axis=1))
+    return evaluation.figures(evaluation.sums[method])[PRIMARY]
 
 
 def caption(evaluation: Evaluation, method: str, index: int) -> str:

@@ -9,6 +9,24 @@ from pathlib import Path
 from veerjax.errors import InputError
 
 
+def check_folder(folder: str | Path, name: str) -> None:
+    """Refuses a folder that cannot be made, before work is done that it should hold.
+
+    Args:
+        folder: to make, with its parents
+        name: what the user calls it, such as `--report`
+
+    Raises:
+        InputError: the folder or one of its parents is a file, or may not be written in.
+    """
+    folder = Path(folder)
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{name} needs the folder {str(folder)!r}, but {str(there)!r} is a file; give another path.")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"{name} needs the folder {str(folder)!r}, but {str(there)!r} may not be written in.")
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, with its suffix, that replaces it when the block ends without an error.

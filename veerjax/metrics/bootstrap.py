@@ -16,6 +16,7 @@ from jaxtyping import Float, Num
 
 DRAWS = 10_000
 LEVEL = 0.95
+FEWEST = 2  # units that an interval needs
 CHUNK = 500  # draws at a time; more only take memory
 Sums = Mapping[str, Any]  # nested, of arrays whose first axis is the log
 Figures = Callable[[Sums], dict[str, Any]]
@@ -59,7 +60,9 @@ def draw_weights(units: int, *, draws: int = DRAWS, seed: int = 0) -> Float[np.n
 
 
 def drawn_figures(sums: Sums, figures: Figures, weights: Float[np.ndarray, "draws units"]) -> dict[str, np.ndarray]:
-    """The figures of each draw, by dotted key.
+    """The figures of each draw, by dotted key; NaN where fewer than `FEWEST` units have the figure.
+
+    Drawing a single unit again gives the same figure each time, which would look like certainty.
 
     Args:
         sums: one entry for each unit
@@ -67,7 +70,9 @@ def drawn_figures(sums: Sums, figures: Figures, weights: Float[np.ndarray, "draw
         weights: of `draw_weights`
     """
     parts = [flat(figures(resampled), leading=1) for resampled in _resampled(sums, weights)]
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    drawn = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    units = {key: np.isfinite(value).sum() for key, value in flat(figures(sums), leading=1).items()}
+    return {key: values if units[key] >= FEWEST else np.full_like(values, np.nan) for key, values in drawn.items()}
 
 
 def interval(values: Num[np.ndarray, " draws"]) -> tuple[float, float]:

@@ -6,11 +6,12 @@ tolerance figures stand beside it. A row with no finite x is one where the curve
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float
 
 from veerjax.metrics.histogram import distance_histogram, quantile_px
 from veerjax.metrics.ratio import quotient
@@ -52,7 +53,7 @@ def row_errors(
     )
 
 
-def row_error_sums(rows: RowErrors, *, track_width_px: float) -> dict[str, Num[Array, "curves ..."]]:
+def row_error_sums(rows: RowErrors, *, track_width_px: float) -> dict[str, Any]:
     """The rows of a log as sums that add over logs.
 
     Args:
@@ -87,7 +88,7 @@ def coverage(sums: Mapping[str, np.ndarray]) -> Float[np.ndarray, "*n"]:
     return quotient(sums["covered"], sums["covered"] + sums["missed"])
 
 
-def covered_row_error_px(sums: Mapping[str, np.ndarray]) -> dict[str, Float[np.ndarray, "*n"]]:
+def covered_row_error_px(sums: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "*n"]]:
     """Mean, median and 95th percentile of the error [px] over the covered rows; NaN where there are none.
 
     It says nothing of the rows that were not found: `coverage` stands beside it.
@@ -98,7 +99,7 @@ def covered_row_error_px(sums: Mapping[str, np.ndarray]) -> dict[str, Float[np.n
     return _spread(sums["covered_px"], sums["covered"], sums["covered_bins"])
 
 
-def all_row_error_px(sums: Mapping[str, np.ndarray]) -> dict[str, Float[np.ndarray, "*n"]]:
+def all_row_error_px(sums: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "*n"]]:
     """The same over all rows with a true curve, a missed row at the track width.
 
     Args:
@@ -107,7 +108,9 @@ def all_row_error_px(sums: Mapping[str, np.ndarray]) -> dict[str, Float[np.ndarr
     return _spread(sums["all_px"], sums["covered"] + sums["missed"], sums["all_bins"])
 
 
-def _spread(total_px: np.ndarray, rows: np.ndarray, bins: np.ndarray) -> dict[str, Float[np.ndarray, "*n"]]:
+def _spread(
+    total_px: np.ndarray, rows: np.ndarray, bins: Mapping[str, np.ndarray]
+) -> dict[str, Float[np.ndarray, "*n"]]:
     return {
         "mean": quotient(total_px, rows),
         "median": quantile_px(bins, 0.5),

@@ -11,6 +11,7 @@ its coverage stands beside. A row without a finite x is one where the curve is a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +19,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Num
 
 from veerjax.config import require
-from veerjax.metrics.histogram import BINS, bin_of, quantile_px
+from veerjax.metrics.histogram import distance_histogram, quantile_px
 from veerjax.metrics.ratio import quotient
 
+REACH_PX = 64  # at which distances are capped
 POINTS = 4  # of each row, half of them above its centre
 
 
@@ -39,7 +41,7 @@ def curve_distances(
     x_pred: Float[Array, "curves height"],
     presence_pred: Bool[Array, "curves height"],
     *,
-    reach: int = 64,
+    reach: int = REACH_PX,
 ) -> CurveDistances:
     """The distance of points on each polyline to the other polyline of the same name, and their weights.
 
@@ -137,7 +139,7 @@ def _distance(
     return jnp.sqrt(jax.lax.fori_loop(0, 2 * margin, nearer, far))
 
 
-def curve_distance_sums(distances: CurveDistances) -> dict[str, Float[Array, "curves ..."]]:
+def curve_distance_sums(distances: CurveDistances) -> dict[str, Any]:
     """The distances of a log as sums that add over logs, both ways together.
 
     Args:
@@ -145,21 +147,19 @@ def curve_distance_sums(distances: CurveDistances) -> dict[str, Float[Array, "cu
 
     Returns:
         By curve: `length_px`, the sum of the weights, `weighted_px`, that of the weighted distances [px^2], and
-        `bins`, the weight [px] in each bin of `metrics.histogram`.
+        `bins`, the histogram of `metrics.histogram` in which each point counts by its weight.
     """
     curves = distances.weight_px.shape[0]
     weight = distances.weight_px.reshape(curves, -1)
     distance = jnp.where(weight > 0, distances.distance_px.reshape(curves, -1), 0.0)
-    index = bin_of(distance)
-    curve = jnp.broadcast_to(jnp.arange(curves)[:, None], index.shape)
     return {
         "length_px": jnp.sum(weight, axis=-1),
         "weighted_px": jnp.sum(weight * distance, axis=-1),
-        "bins": jnp.zeros((curves, BINS)).at[curve, index].add(weight),
+        "bins": distance_histogram(distance, weight),
     }
 
 
-def curve_distance_px(sums: Mapping[str, np.ndarray]) -> dict[str, Float[np.ndarray, "*n"]]:
+def curve_distance_px(sums: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "*n"]]:
     """Mean, median and 95th percentile of the distance [px], the last two good to a bin; NaN without curves.
 
     Args:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from veerjax.metrics import average_precision, boundary, chart, cldice, curve_distance, lane, panoptic, surface, values
+from veerjax.metrics import average_precision, boundary, chart, cldice, lane, panoptic, surface, values
 from veerjax.metrics.parts import DEFAULT, polylines, predicted_strokes
 from veerjax.metrics.ratio import quotient
 from veerjax.metrics.scores import Part
@@ -50,7 +50,6 @@ def curve_sums(prediction: Prediction, found: Trace, batch: Batch) -> dict[str, 
     del prediction
     lines, width = polylines(found, batch), batch.image.shape[1]
     return {
-        "distance": curve_distance.curve_distance_sums(curve_distance.curve_distances(*lines)),
         "lane": lane.lane_counts(*lines, width=width),
         "chart": chart.chart_sums(*fractions(found, batch)),
     }
@@ -58,7 +57,6 @@ def curve_sums(prediction: Prediction, found: Trace, batch: Batch) -> dict[str, 
 
 def curve_figures(sums: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "curve_distance_px": curve_distance.curve_distance_px(sums["distance"]),
         "lane_f1": lane.lane_f1(sums["lane"]),
         "chart": chart.chart_scores(sums["chart"]),
     }

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from veerjax.labels import NUM_CURVES
-from veerjax.metrics import confusion, crossings, peaks, reliability, strata, tolerance
+from veerjax.metrics import confusion, crossings, curve_distance, peaks, reliability, strata, tolerance
 from veerjax.metrics.centreline import (
     RowErrors,
     all_row_error_px,
@@ -19,7 +19,7 @@ from veerjax.metrics.centreline import (
     row_error_sums,
     row_errors,
 )
-from veerjax.metrics.ratio import quotient
+from veerjax.metrics.ratio import mean_of_known, quotient
 from veerjax.metrics.scores import Part
 from veerjax.tracing.trace import Trace
 from veerjax.types import Batch, Prediction, exclusive_label
@@ -107,7 +107,12 @@ def tolerance_figures(sums: Mapping[str, np.ndarray]) -> dict[str, Any]:
     }
     named = {str(rho): CURVE_PX.index(rho) for rho in TOLERANCES_PX} | {"1%": len(CURVE_PX)}
     figures = {f"tolerance_{name}": {rho: v[..., i] for rho, i in named.items()} for name, v in by_rho.items()}
-    return figures | {"tolerance_curve": {"f1": by_rho["f1"][..., : len(CURVE_PX)]}}
+    of_curves = np.moveaxis(figures["tolerance_f1"]["2"], -1, 0)
+    # The one figure to decide by: within 2 px, the mean over the curves that there are.
+    return figures | {
+        "tolerance_f1_2px": mean_of_known(of_curves),
+        "tolerance_curve": {"f1": by_rho["f1"][..., : len(CURVE_PX)]},
+    }
 
 
 def centreline_sums(prediction: Prediction, found: Trace, batch: Batch) -> dict[str, Array]:
@@ -121,6 +126,15 @@ def centreline_figures(sums: Mapping[str, np.ndarray]) -> dict[str, Any]:
         "row_error_px": covered_row_error_px(sums),
         "row_error_all_px": all_row_error_px(sums),
     }
+
+
+def distance_sums(prediction: Prediction, found: Trace, batch: Batch) -> dict[str, Any]:
+    del prediction
+    return curve_distance.curve_distance_sums(curve_distance.curve_distances(*polylines(found, batch)))
+
+
+def distance_figures(sums: Mapping[str, Any]) -> dict[str, Any]:
+    return {"curve_distance_px": curve_distance.curve_distance_px(sums)}
 
 
 def strata_sums(prediction: Prediction, found: Trace, batch: Batch) -> dict[str, Any]:
@@ -179,6 +193,7 @@ LABEL = Part(label_sums, label_figures)
 STROKES = Part(stroke_sums, stroke_figures)
 TOLERANCE = Part(tolerance_sums, tolerance_figures)
 CENTRELINE = Part(centreline_sums, centreline_figures)
+DISTANCE = Part(distance_sums, distance_figures)
 PEAKS = Part(peak_sums, peak_figures)
 CROSSINGS = Part(crossing_sums, crossing_figures)
 STRATA = Part(strata_sums, strata_figures)
@@ -189,6 +204,7 @@ DEFAULT = {
     "strokes": STROKES,
     "tolerance": TOLERANCE,
     "centreline": CENTRELINE,
+    "distance": DISTANCE,
     "peaks": PEAKS,
     "crossings": CROSSINGS,
     "strata": STRATA,

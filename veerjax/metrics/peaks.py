@@ -8,6 +8,7 @@ prominence. A row with no finite x is one where the curve is absent.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -167,7 +168,7 @@ def _windows(values: Float[Array, " height"], *, reach: int) -> Float[Array, "wi
     return jnp.stack([padded[k : k + height] for k in range(2 * reach + 1)])
 
 
-def peak_sums(peaks: PeakErrors) -> dict[str, Int[Array, "curves ..."]]:
+def peak_sums(peaks: PeakErrors) -> dict[str, Any]:
     """The peaks of a log as sums that add over logs: `counts`, and the histogram `error_bins` of the errors.
 
     Args:
@@ -191,7 +192,7 @@ def peak_recall(counts: Int[HostOrDevice, "*n 2"]) -> Float[np.ndarray, "*n"]:
     return quotient(counts[..., FOUND], counts[..., TRUE])
 
 
-def median_peak_error_px(sums: Mapping[str, np.ndarray]) -> Float[np.ndarray, "*n"]:
+def median_peak_error_px(sums: Mapping[str, Any]) -> Float[np.ndarray, "*n"]:
     """The median error of the true peaks [px], found or not; NaN where there are none.
 
     Args:

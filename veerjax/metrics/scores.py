@@ -17,7 +17,7 @@ from veerjax.types import Batch, Prediction
 # Figures with one of these words are better when they are lower.
 ERRORS = ("error", "swaps", "wrong", "surface_px", "distance_px", "mae", "rmse", "lag", "values.p95")
 # Those with one of these say what there was, or which way it leans: neither more nor less of them is better.
-UNGRADED = (".rows", ".calibration.", "ceiling", "chance", "bias")
+UNGRADED = (".rows", ".logs", ".calibration.", "ceiling", "chance", "bias")
 
 
 def graded(key: str) -> bool:

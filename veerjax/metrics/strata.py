@@ -86,7 +86,8 @@ def stratum_sums(
         coding: positions in `labels.CODINGS`, where they are known
 
     Returns:
-        By stratum, for each curve and bin: `true`, `covered` and `right` rows in int32, and `error_px` in float32.
+        By stratum, for each curve and bin: `true`, `covered` and `right` rows and the `logs` they come from in int32,
+        and `error_px` in float32.
     """
     x, there = jnp.where(jnp.isfinite(x_true), x_true, 0.0), presence_true & jnp.isfinite(x_true)
     distance = jnp.broadcast_to(rows_to_crossing(x, there)[None], x.shape)
@@ -117,11 +118,12 @@ def _sums(
         return jnp.zeros((2, count), values.dtype).at[curve, bins].add(values)
 
     counted = {"true": there, "covered": covered, "right": covered & (error <= WITHIN_PX)}
-    return {name: added(mask.astype(jnp.int32)) for name, mask in counted.items()} | {"error_px": added(error)}
+    sums = {name: added(mask.astype(jnp.int32)) for name, mask in counted.items()}
+    return sums | {"logs": (sums["true"] > 0).astype(jnp.int32), "error_px": added(error)}
 
 
 def stratum_figures(sums: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
-    """Of each stratum: the share of its true rows that are covered, that are within 2 px, and the mean error [px].
+    """Of each stratum: its true rows and the logs they come from, the share covered, that within 2 px, the mean error.
 
     Args:
         sums: of `stratum_sums`, with any leading axes
@@ -130,6 +132,7 @@ def stratum_figures(sums: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, d
     def figures(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {
             "rows": part["true"],
+            "logs": part["logs"],
             "coverage": quotient(part["covered"], part["true"]),
             "within_2px": quotient(part["right"], part["true"]),
             "mean_error_px": quotient(part["error_px"], part["covered"]),

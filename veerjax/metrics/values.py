@@ -9,6 +9,7 @@ curve but not the depth.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,9 +27,7 @@ LEAST_VARIANCE = 1e-10  # of fractions; what varies less, 1e-5 of the scale, is 
 T, P, TT, PP, TP = range(5)
 
 
-def value_sums(
-    v_true: Float[Array, "curves height"], v_pred: Float[Array, "curves height"]
-) -> dict[str, Num[Array, "curves ..."]]:
+def value_sums(v_true: Float[Array, "curves height"], v_pred: Float[Array, "curves height"]) -> dict[str, Any]:
     """The rows of a log as sums that add over logs, curve by curve of the same name.
 
     Args:
@@ -102,9 +101,7 @@ def _about_a_step(v: Array, covered: Array, rows: Array) -> tuple[Array, Array]:
     return step.astype(jnp.int32), jnp.where(covered, v - (0.5 + step / STEPS)[..., None], 0.0)
 
 
-def chance_sums(
-    v_true: Float[Array, "curves height"], v_pred: Float[Array, "curves height"]
-) -> dict[str, Num[Array, "curves ..."]]:
+def chance_sums(v_true: Float[Array, "curves height"], v_pred: Float[Array, "curves height"]) -> dict[str, Any]:
     """`value_sums` of the prediction rolled by half of its rows: the same values at wrong depths.
 
     Args:
@@ -149,7 +146,7 @@ def depth_lag_rows(
     return jnp.where(jnp.max(score, axis=0) > 0, best, jnp.nan)
 
 
-def value_figures(sums: Mapping[str, np.ndarray]) -> dict[str, Float[np.ndarray, "*n"]]:
+def value_figures(sums: Mapping[str, Any]) -> dict[str, Float[np.ndarray, "*n"]]:
     """What the sums say, in percent of the scale where it is an error.
 
     `mae`, `rmse`, `bias` (prediction less truth), `p95` [% of scale], `r2`, `pearson`, `snr_db` and the shares
@@ -187,7 +184,7 @@ def value_figures(sums: Mapping[str, np.ndarray]) -> dict[str, Float[np.ndarray,
     }
 
 
-def _central_moments(sums: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _central_moments(sums: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The variances of truth and prediction, NaN where they are constant, and the covariance."""
     scale = np.array([STEPS, STEPS, STEPS**2, STEPS**2, STEPS**2], np.float64)
     moments = np.asarray(sums["moment_steps"]) / scale + np.asarray(sums["moment_rest"], np.float64)

@@ -1,5 +1,6 @@
 """The report of an evaluation as one page that needs nothing else: no network, no other file."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from veerjax.errors import InputError
 from veerjax.logs.atomic import replacing
 from veerjax.report import sections
 from veerjax.report.canvas import DARK, LIGHT, encoded, few_colours, png
+from veerjax.report.paired import paired_names
 from veerjax.report.plot_list import plots_of
 from veerjax.report.sections import Picture, Section, resource
-from veerjax.report.tables import certainty, extent, paired_names
+from veerjax.report.tables import certainty, extent
 from veerjax.version import __version__
 
 OVERLAY_COLOURS = 96
+AN_OVERLAY = re.compile(r"\d\d-(worst|median|best)-.+\.png")
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class Overlay:
 def write_report(report: Mapping[str, Any], overlays: Sequence[Overlay], out: Path) -> None:
     """Writes `out/index.html`, the plots as `out/*.png` and the overlays as `out/logs/*.png`.
 
-    The page holds all pictures itself. Each file is there whole or not at all, the page comes last, and nothing else in
-    the folder is touched.
+    The page holds all pictures itself. Each file is there whole or not at all, the page comes last; then the overlays
+    of an earlier report are removed, and nothing else in the folder is touched.
 
     Args:
         report: DESIGN's `evaluate` JSON
@@ -62,14 +65,15 @@ def write_report(report: Mapping[str, Any], overlays: Sequence[Overlay], out: Pa
         shown.append(Picture(f"{item.kind}: {item.name}", item.caption, told(item), small, kind=item.kind))
     text = page(report, drawn, shown)
     (out / "logs").mkdir(parents=True, exist_ok=True)
-    for number, item in enumerate(overlays, 1):
-        write(
-            out / "logs" / f"{number:02d}-{item.kind}-{file_name(item.name)}.png",
-            encoded(Image.fromarray(item.picture)),
-        )
+    names = [f"{place:02d}-{item.kind}-{file_name(item.name)}.png" for place, item in enumerate(overlays, 1)]
+    for name, item in zip(names, overlays, strict=True):
+        write(out / "logs" / name, encoded(Image.fromarray(item.picture)))
     for picture in drawn:
         write(out / f"{picture.name}.png", picture.light)
     write(out / "index.html", text.encode())
+    for path in (out / "logs").iterdir():
+        if AN_OVERLAY.fullmatch(path.name) and path.name not in names:
+            path.unlink()
 
 
 def write(path: Path, content: bytes) -> None:
@@ -106,10 +110,10 @@ def page(report: Mapping[str, Any], drawn: Sequence[Picture], shown: Sequence[Pi
     parts = [
         sections.headline(report),
         sections.compared(report),
-        sections.plotted(drawn),
-        sections.overlaid(shown),
+        sections.plotted(report, drawn),
+        sections.overlaid(report, shown),
         sections.logs(report),
-        sections.meaning(),
+        sections.meaning(report),
         sections.everything(report),
         sections.timing(report, command(report)),
     ]

@@ -24,7 +24,14 @@ class Plot:
 
 def plots_of(report: Mapping[str, Any]) -> list[Plot]:
     """Those for which the report has figures."""
-    return [plot for plot in PLOTS if look_up(report, plot.needs) is not None]
+    return [plot for plot in PLOTS if known(look_up(report, plot.needs))]
+
+
+def known(value: Any) -> bool:
+    """Whether any of nested figures is defined."""
+    if isinstance(value, Mapping):
+        return any(map(known, value.values()))
+    return any(map(known, value)) if isinstance(value, list | tuple) else value is not None
 
 
 STRATA = {
@@ -66,8 +73,9 @@ PLOTS = [
         Plot(
             name,
             title,
-            "Upright lines are 95 % intervals. A missed row is not within 2 px; the mean error is over rows read.",
-            f"strata.{name}",
+            "Upright lines are 95 % intervals; a bin of a single log or well has none. A missed row is not within 2 px;"
+            " the mean error is over rows read. Below: the true rows, and how many logs they come from.",
+            f"strata.{name}.within_2px",
             plots.stratum(name),
         )
         for name, title in STRATA.items()
@@ -75,9 +83,10 @@ PLOTS = [
     Plot(
         "risk_coverage",
         "Risk and coverage",
-        "The error that is left when only the surest rows are kept. A curve that falls to the left means that the"
-        " confidence knows where the reading is wrong. Bands are 95 % intervals.",
-        "risk_coverage",
+        "The error that is left when only the surest rows are kept; an invented row, read where no curve is, counts at"
+        " the width of the track. A curve that falls to the left means that the confidence knows where the reading is"
+        " wrong. Bands are 95 % intervals.",
+        "risk_coverage.wrong",
         plots.risk_coverage,
     ),
     Plot(
@@ -85,7 +94,7 @@ PLOTS = [
         "Calibration",
         "Points below the diagonal are overconfident, points above it too modest. Larger points stand for more rows;"
         " lines are 95 % intervals, where a point has a hundred rows or more.",
-        "calibration",
+        "calibration.within_2px",
         plots.calibration,
     ),
     Plot(

@@ -102,7 +102,7 @@ def stratum(name: str) -> Callable[[Report, Theme], tuple[Figure, str]]:
         bins = look_up(report, f"axes.strata.{name}")
         rows = numbers(report, f"strata.{name}.rows")
         shown = np.flatnonzero(rows.sum(axis=0) > 0)
-        made, (right, error, counts) = figure(theme, 5.4, ratios=(4, 4, 0.9))
+        made, (right, error, counts) = figure(theme, 5.8, ratios=(4, 4, 1.8))
         told = []
         for part, axes in (("within_2px", right), ("mean_error_px", error)):
             values = numbers(report, f"strata.{name}.{part}")
@@ -129,7 +129,8 @@ def stratum(name: str) -> Callable[[Report, Theme], tuple[Figure, str]]:
         label(right, theme, y="share within 2 px")
         label(error, theme, y="mean error [px]")
         legend(made, right, theme)
-        row_counts(counts, theme, rows[:, shown])
+        logs = numbers(report, f"strata.{name}.logs")
+        counted(counts, theme, {"rows": rows[:, shown], "logs": logs[:, shown]})
         unit = " " + bins[0].split(" ")[-1]
         counts.set_xticks(range(len(shown)), [bins[i].removesuffix(unit).replace("<= ", "\u2264 ") for i in shown])
         counts.set_xlim(-0.5, len(shown) - 0.5)
@@ -140,22 +141,17 @@ def stratum(name: str) -> Callable[[Report, Theme], tuple[Figure, str]]:
     return draw
 
 
-def row_counts(axes: Axes, theme: Theme, rows: Float[np.ndarray, "2 bins"]) -> None:
-    """How many rows stand behind each point, in the colours of the curves."""
+def counted(axes: Axes, theme: Theme, numbers_of: Mapping[str, Float[np.ndarray, "2 bins"]]) -> None:
+    """How many rows, and of how many logs, stand behind each point, in the colours of the curves."""
     axes.grid(False)
-    axes.set_ylim(2, 0)
-    axes.set_yticks([1], ["rows"], color=theme.ink, fontsize=9)
+    axes.set_ylim(2.4 * len(numbers_of), 0)
+    axes.set_yticks([1 + 2.4 * k for k in range(len(numbers_of))], list(numbers_of), color=theme.ink, fontsize=9)
     axes.spines["bottom"].set_visible(False)
-    for (k, place), count in np.ndenumerate(rows):
-        axes.text(
-            place,
-            k + 0.5,
-            f"{int(count):,}" if count else "-",
-            ha="center",
-            va="center",
-            color=theme.curves[k],
-            fontsize=8,
-        )
+    style = {"ha": "center", "va": "center", "fontsize": 8}
+    for line, counts in enumerate(numbers_of.values()):
+        for (k, place), count in np.ndenumerate(counts):
+            text = f"{count:,.0f}" if count > 0 else "-"
+            axes.text(place, 2.4 * line + k + 0.5, text, color=theme.curves[k], **style)
 
 
 def peak_recall(report: Report, theme: Theme) -> tuple[Figure, str]:
@@ -235,9 +231,8 @@ def risk_coverage(report: Report, theme: Theme) -> tuple[Figure, str]:
     """What is left of the error when only the surest rows are kept."""
     shares = numbers(report, "axes.risk_coverage_share")
     made, panels = figure(theme, 5.0, ratios=(1, 1))
-    for axes, part, name in zip(
-        panels, ("mean_error_px", "wrong"), ("mean error [px]", "share beyond 2 px"), strict=True
-    ):
+    parts = {"mean_error_px": "mean error, invented\nat the width [px]", "wrong": "share beyond 2 px"}
+    for axes, (part, name) in zip(panels, parts.items(), strict=True):
         values = numbers(report, f"risk_coverage.{part}")
         for k, colour in enumerate(theme.curves):
             axes.fill_between(

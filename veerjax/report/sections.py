@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from math import isfinite
+from string import Template
 from typing import Any, NamedTuple
 
+from veerjax.metrics.curve_distance import REACH_PX
+from veerjax.report.paired import differences, paired_names, paired_note
 from veerjax.report.tables import (
     BLANK_PAGE,
     HEADLINE,
@@ -16,17 +19,15 @@ from veerjax.report.tables import (
     Headline,
     certainty,
     columns,
-    differences,
     headline_rows,
     look_up,
-    paired_names,
-    paired_note,
 )
 
 Report = Mapping[str, Any]
 PLOTTED = ("strata.", "calibration.", "risk_coverage.", "tolerance_curve.")
 DARK_PAPER = "(prefers-color-scheme: dark)"
 CURVE_MARKS = ('<span class="one">curve 1</span>', '<span class="two">curve 2</span>')
+OTHERS = {"log": "wells, pens or scanners", "well": "pens or scanners"}  # of which intervals over a unit do not speak
 CARDS = {
     "Tolerance F1 within 2 px": ("tolerance_f1.2.0", "tolerance_f1.2.1"),
     "Rows covered": ("coverage.0", "coverage.1"),
@@ -133,7 +134,7 @@ def compared(report: Report) -> Section | None:
     for place, item in enumerate(differences(report)):
         figures = report["paired"]["difference"][item.row.key]
         low = (figures.get("interval95") or [None])[0]
-        style = "" if item.verdict == "noise" else "better"
+        style = "better" if "better" in item.verdict else ""
         cells = [
             cell(item.a, figures.get("a")),
             cell(item.b, figures.get("b")),
@@ -147,10 +148,16 @@ def compared(report: Report) -> Section | None:
     return Section("paired", "A and B", f"{b} against {a}", body)
 
 
-def plotted(pictures: Sequence[Picture]) -> Section:
+def of_the_first(report: Report) -> str:
+    """Whose pictures a page of two sets of weights shows."""
+    return f" All are of the first weights, {escape(paired_names(report)[0])}." if "paired" in report else ""
+
+
+def plotted(report: Report, pictures: Sequence[Picture]) -> Section:
     """The plots."""
     figures = "\n".join(framed(picture) for picture in pictures)
-    body = f'<p class="note">Red is curve 1 (solid), blue is curve 2 (broken).</p>\n<div class="plots">{figures}</div>'
+    note = f"Red is curve 1 (solid), blue is curve 2 (broken).{of_the_first(report)}"
+    body = f'<p class="note">{note}</p>\n<div class="plots">{figures}</div>'
     return Section("plots", "Plots", "Where it is right and where it is not", body)
 
 
@@ -170,12 +177,12 @@ def data(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def overlaid(pictures: Sequence[Picture]) -> Section | None:
+def overlaid(report: Report, pictures: Sequence[Picture]) -> Section | None:
     """The logs to look at: the worst, a median one and the best."""
     if not pictures:
         return None
     body = '<p class="note">Left the truth, right what was read, over the pale scan; red is curve 1, blue curve 2,'
-    body += " paler where the other curve hides it. A click enlarges.</p>"
+    body += f" paler where the other curve hides it. A click enlarges.{of_the_first(report)}</p>"
     sides = '<p class="sides"><span>truth</span><span>read</span></p>'
     for name, kinds in {"The worst first": ("worst",), "One in the middle, and the best": ("median", "best")}.items():
         chosen = [picture for picture in pictures if picture.kind in kinds]
@@ -206,8 +213,9 @@ def logs(report: Report) -> Section | None:
         cells += [cell(escape(well or MISSING), well, style="text")] * any(wells)
         lines.append((float("inf") if mean is None else mean, f"<tr>{''.join(cells)}</tr>"))
     lines.sort(key=lambda line: line[0])
-    note = '<p class="note">F1 within 2 px, mean row error over all rows, and coverage. A click on a head sorts.</p>\n'
-    body = note + table(heads, [row for _, row in lines], name="All logs", style="tall")
+    note = "F1 within 2 px, mean row error over all rows, and coverage. A click on a head sorts."
+    body = f'<p class="note">{note}{of_the_first(report)}</p>\n'
+    body += table(heads, [row for _, row in lines], name="All logs", style="tall")
     return Section("logs", "Every log", f"Every log ({len(lines):,})", body)
 
 
@@ -215,9 +223,12 @@ def number(value: float | None, digits: int) -> str:
     return MISSING if value is None else f"{value:,.{digits}f}"
 
 
-def meaning() -> Section:
-    """What the figures mean, in plain words."""
-    return Section("meaning", "What it means", "What the figures mean", resource("meaning.html"))
+def meaning(report: Report) -> Section:
+    """What the figures that are shown mean, in plain words."""
+    more = resource("meaning_all.html") if report.get("metrics") == "all" else ""
+    unit = report.get("interval_unit", "log")
+    body = Template(resource("meaning.html")).substitute(unit=unit, others=OTHERS[unit], reach=REACH_PX, more=more)
+    return Section("meaning", "What it means", "What the figures mean", body)
 
 
 def resource(name: str) -> str:

@@ -6,6 +6,8 @@ from math import isfinite
 from textwrap import wrap
 from typing import Any, Literal, NamedTuple
 
+from veerjax.metrics.curve_distance import REACH_PX
+
 Report = Mapping[str, Any]
 MISSING = "-"
 TEXT_WIDTH = 150
@@ -27,14 +29,18 @@ def _each(
 ) -> list[Headline]:
     """One row for each curve or class; what has a unit is an error, which is better when it is lower."""
     better = "lower" if unit else "higher"
+    bracket = f" [{unit}]" if unit and not label.endswith(unit) else ""
     return [
-        Headline(f"{label}, {name}{unit and f' [{unit}]'}", f"{key}.{index}", better, digits)
-        for index, name in enumerate(classes)
+        Headline(f"{label}, {name}{bracket}", f"{key}.{index}", better, digits) for index, name in enumerate(classes)
     ]
 
 
+CAPPED = f"distance capped at {REACH_PX} px"
 HEADLINE = [
+    # The one to decide by.
+    Headline("tolerance F1 @ 2 px, mean of curves", "tolerance_f1_2px", "higher", 3),
     *_each("IoU pooled", "iou.pooled", classes=CLASSES),
+    *_each("IoU per image", "iou.per_image", classes=CLASSES),
     Headline("foreground IoU (ink of either curve)", "foreground_iou", "higher", 3),
     Headline("identity accuracy (of ink found)", "identity_accuracy", "higher", 3),
     Headline("ink found and named", "found_and_named", "higher", 3),
@@ -45,6 +51,9 @@ HEADLINE = [
     *_each("median row error", "row_error_px.median", unit="px"),
     *_each("p95 row error", "row_error_px.p95", digits=2, unit="px"),
     *_each("mean row error, all rows", "row_error_all_px.mean", digits=2, unit="px"),
+    *_each(f"mean {CAPPED}", "curve_distance_px.mean", digits=2, unit="px"),
+    *_each(f"median {CAPPED}", "curve_distance_px.median", unit="px"),
+    *_each(f"p95 {CAPPED}", "curve_distance_px.p95", digits=2, unit="px"),
     *_each("peak recall", "peak_recall"),
     *_each("median peak error", "peak_error_px.median", digits=2, unit="px"),
     Headline("continuity at crossings", "crossing_continuity.crossings", "higher", 3),
@@ -62,16 +71,17 @@ HEADLINE = [
     *_each("lane F1", "lane_f1"),
     Headline("line-chart score 6a", "chart.6a", "higher", 3),
     Headline("line-chart score 6b", "chart.6b", "higher", 3),
-    *_each("mean curve distance", "curve_distance_px.mean", digits=2, unit="px"),
-    *_each("median curve distance", "curve_distance_px.median", unit="px"),
-    *_each("p95 curve distance", "curve_distance_px.p95", digits=2, unit="px"),
     # Of the scale.
     *_each("mean value error", "values.mae", digits=2, unit="%"),
     *_each("mean value error, all rows", "values.mae_all", digits=2, unit="%"),
-    *_each("mask AP", "average_precision.mask.ap"),
-    *_each("mask AP at .5", "average_precision.mask.ap50"),
-    *_each("box AP", "average_precision.box.ap"),
-    *_each("box AP at .5", "average_precision.box.ap50"),
+    *_each("Pearson of values", "values.pearson"),
+    *_each("Pearson by chance", "values.chance.pearson"),
+    *_each("mean depth lag", "values.depth_lag_rows", digits=2, unit="rows"),
+    # Does not add over logs.
+    *_each("mask AP (no interval)", "average_precision.mask.ap"),
+    *_each("mask AP at .5 (no interval)", "average_precision.mask.ap50"),
+    *_each("box AP (no interval)", "average_precision.box.ap"),
+    *_each("box AP at .5 (no interval)", "average_precision.box.ap50"),
 ]
 README_KEYS = (
     *(f"iou.pooled.{index}" for index in range(3)),
@@ -159,6 +169,8 @@ def extent(report: Report) -> str:
 def certainty(report: Report) -> str:
     """What the intervals are over, and what they do not say."""
     unit = report.get("interval_unit", "log")
+    if report["n_logs"] == 1:
+        return "no intervals: a single log says nothing about others"
     said = f"95 % intervals over {unit}s ({report.get('interval_draws', 10_000):,} draws)"
     if unit == "log" and report.get("n_wells") == 1:
         said += "; all logs are of one well: the intervals say nothing about other wells"
@@ -173,7 +185,7 @@ def counted(number: int, noun: str) -> str:
 def text_table(report: Report) -> str:
     """The headline figures for the shell, at most `TEXT_WIDTH` columns wide; methods that do not fit go below."""
     rows, found = headline_rows(report), columns(report)
-    first = _padded(["", *(row.label for row in rows)])
+    first = padded(["", *(row.label for row in rows)])
     room = TEXT_WIDTH - len(first[0])
     waiting = [_cut([column.title, *(column.text(row) for row in rows)], room - 2) for column in found]
     lines = wrap(f"{subject(report)}; {certainty(report)}", TEXT_WIDTH)
@@ -185,24 +197,26 @@ def text_table(report: Report) -> str:
             block.append(waiting.pop(0))
         head, *body = zip(first, *block, strict=True)
         told = [line for line in body if any(cell.strip() != MISSING for cell in line[1:])]
-        lines += ["", *_ruled([head, *told])]
+        lines += ["", *ruled([head, *told])]
     notes = [column.note for column in found if column.note]
     return "\n".join([*lines, "", *notes, BLANK_PAGE])
 
 
-def _ruled(lines: Sequence[Sequence[str]]) -> list[str]:
+def ruled(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells as text, the first underlined."""
     head, *body = ("  ".join(line).rstrip() for line in lines)
     return [head, "-" * max(map(len, (head, *body))), *body]
 
 
 def _cut(column: Sequence[str], room: int) -> list[str]:
     """Cells of one width; a title longer than its figures loses its beginning: the end of a path tells more."""
-    limit = min(room, max(12, *map(len, column[1:])))
+    limit = min(room, max(15, *map(len, column[1:])))
     title = column[0] if len(column[0]) <= limit else "..." + column[0][-(limit - 3) :]
-    return _padded([title, *column[1:]])
+    return padded([title, *column[1:]])
 
 
-def _padded(column: Sequence[str]) -> list[str]:
+def padded(column: Sequence[str]) -> list[str]:
+    """Cells of one width."""
     return [cell.ljust(max(map(len, column))) for cell in column]
 
 
@@ -224,57 +238,3 @@ def markdown_table(report: Report, *, keys: Sequence[str] = README_KEYS) -> str:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-class Difference(NamedTuple):
-    """One line of a comparison: both figures, B - A, its interval, and the verdict."""
-
-    row: Headline
-    a: str
-    b: str
-    difference: str
-    interval: str
-    verdict: str
-
-
-def paired_names(report: Report) -> tuple[str, str]:
-    """The weights A and B."""
-    named = report["paired"]["weights"]
-    return (report["weights"], named) if isinstance(named, str) else (named[0], named[1])
-
-
-def differences(report: Report) -> list[Difference]:
-    """The headline figures of a comparison."""
-    found, lines = report["paired"]["difference"], []
-    for row in headline_rows(report):
-        if row.key in found:
-            item = found[row.key]
-            low, high = item.get("interval95") or (None, None)
-            a, b = (_number(item.get(name), row, "") for name in ("a", "b"))
-            between = MISSING if low is None else f"[{_number(low, row, '+')}, {_number(high, row, '+')}]"
-            difference = _number(item.get("difference"), row, "+")
-            lines.append(Difference(row, a, b, difference, between, item["verdict"]))
-    return lines
-
-
-def _number(value: float | None, row: Headline, sign: str) -> str:
-    return MISSING if value is None else f"{value:{sign},.{row.digits}f}"
-
-
-def paired_note(report: Report) -> str:
-    """What is compared, and how to read a verdict."""
-    a, b = paired_names(report)
-    primary = report["paired"].get("primary")
-    chosen = f" The figure to decide by, fixed beforehand, is {primary}." if primary else ""
-    return (
-        f"A is {a}, B is {b}, on the same logs; {certainty(report)} of B - A; noise where 0 lies within."
-        f" One in twenty differences of equal weights is not noise by chance.{chosen}"
-    )
-
-
-def paired_table(report: Report) -> str:
-    """The difference of two sets of weights for the shell: each headline figure, its interval and the verdict."""
-    lines = [("", "A", "B", "B - A", "95 % interval", "verdict")]
-    lines += [(item.row.label, *item[1:]) for item in differences(report)]
-    padded = zip(*(_padded(column) for column in zip(*lines, strict=True)), strict=True)
-    return "\n".join([*wrap(paired_note(report), TEXT_WIDTH), "", *_ruled(list(padded))])

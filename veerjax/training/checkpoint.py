@@ -2,6 +2,9 @@
 
 import json
 import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,13 +59,14 @@ def adopt_workdir(workdir: Path, config: Config) -> None:
     """Makes the work directory this config's, or checks that it already is.
 
     Raises:
-        InputError: the directory belongs to another config (the first differing key is named), or is a file.
+        InputError: the directory belongs to another config (the first differing key is named), or is a file; or its
+            config is no group of keys.
     """
     require(not workdir.is_file(), f"the work directory {str(workdir)!r} is a file; give a folder.")
     workdir.mkdir(parents=True, exist_ok=True)
     path = workdir / CONFIG_FILE
     if path.exists():
-        differing = differences(json.loads(path.read_text()), to_dict(config))
+        differing = differences(_keys_of(path), to_dict(config))
         require(
             not differing,
             f"the work directory {str(workdir)!r} was made with another config ({'; '.join(differing)}); "
@@ -102,10 +106,24 @@ def load_config(folder: Path) -> Config:
         path.is_file(),
         f"{str(folder)!r} holds no {CONFIG_FILE}, so it is no work directory of veerjax train.",
     )
+    values = _keys_of(path)
     try:
-        return from_dict(Config, json.loads(path.read_text()))
+        return from_dict(Config, values)
+    except InputError as error:
+        raise InputError(f"{path} does not fit this version: {error}") from error
+
+
+def _keys_of(path: Path) -> dict[str, Any]:
+    """What a config file holds."""
+    try:
+        values = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is not valid JSON ({error}).") from error
+    if not isinstance(values, dict):
+        raise InputError(
+            f"{path} holds {json.dumps(values)[:40]}; it must be a group of keys, as veerjax train writes it."
+        )
+    return values
 
 
 def checkpoint_folder(workdir: Path, which: str) -> Path:
@@ -147,18 +165,43 @@ def restore_variables(folder: Path) -> Variables:
     """Parameters and running statistics of a checkpoint as float32, on any number of devices.
 
     Raises:
-        InputError: the folder is no checkpoint.
+        InputError: the folder is no checkpoint, or a file of it is missing or cut short.
     """
-    checkpointer = ocp.PyTreeCheckpointer()
     try:
-        tree = cast(Any, checkpointer.metadata(folder.absolute()).item_metadata).tree
-        wanted = {name: tree[name] for name in ("params", "extra")}
-        arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
-        stored = checkpointer.restore(folder.absolute(), item=wanted, restore_args=arguments, transforms={})
+        with _quiet():
+            stored = _stored(folder.absolute())
     except (FileNotFoundError, KeyError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{str(folder)!r} cannot be read as a checkpoint: {str(error).splitlines()[0]}.") from error
+        reason = str(error).splitlines()[0].removesuffix(".")
+        raise InputError(f"{str(folder)!r} cannot be read as a checkpoint: {reason}.") from error
     floats = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), stored)
     return {"params": floats["params"], **floats["extra"]}
+
+
+def _stored(folder: Path) -> Any:
+    checkpointer = ocp.PyTreeCheckpointer()
+    metadata = cast(Any, checkpointer.metadata(folder).item_metadata)
+    if metadata is None:
+        raise ValueError("a file in it is missing or cut short; copy it again or give another step")
+    wanted = {name: metadata.tree[name] for name in ("params", "extra")}
+    arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+    return checkpointer.restore(folder, item=wanted, restore_args=arguments, transforms={})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drops what reads still under way say of an event loop that ended when another read failed.
+
+    They report from threads of their own, some of them after the failure: then the hook stays.
+    """
+    shown = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            shown(unraisable)
+
+    sys.unraisablehook = hook
+    yield
+    sys.unraisablehook = shown
 
 
 def save_variables(folder: Path, variables: Variables, *, dtype: Any) -> None:
