@@ -7,13 +7,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "veerjax"
 ROOMS = [
-    {"errors", "version", "types", "labels", "config", "polyline"},
+    {"errors", "version", "types", "labels", "config", "polyline", "runtime"},
     {"logs"},
     {"synthesis"},
     {"losses", "metrics", "tracing"},
     {"models"},
     {"data"},
     {"training"},
+    {"performance"},
     {"report"},
     {"jobs"},
     {"cli", "__main__", "__init__"},

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from veerjax import runtime
 from veerjax.errors import InputError
 from veerjax.version import __version__
 
@@ -24,6 +25,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; 0 done, 1 some inputs failed, 2 wrong use or no input succeeded."""
     arguments = parser().parse_args(argv)
+    runtime.prepare()
     try:
         return arguments.run(arguments)
     except InputError as error:
@@ -39,7 +41,7 @@ def parser() -> Parser:
     top = Parser(prog="veerjax", description="Scanned well logs to depth-indexed numbers.")
     top.add_argument("--version", action="version", version=f"veerjax {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (add_demo, add_train, add_evaluate, add_digitize, add_data, add_env):
+    for add in (add_demo, add_train, add_evaluate, add_benchmark, add_digitize, add_data, add_env):
         add(commands)
     return top
 
@@ -91,6 +93,31 @@ def add_evaluate(commands: Any) -> None:
     made.add_argument("--report", type=Path, metavar="DIR", help="also write a page with plots here: DIR/index.html")
 
 
+def add_benchmark(commands: Any) -> None:
+    made = command(commands, "benchmark", benchmark, "Time a config: stages, limits of the machine, a peer.")
+    made.add_argument("--config", required=True, type=Path, help="a file with get_config(), or a run's config.json")
+    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    made.add_argument("--steps", type=positive, default=30, help="timed steps of each stage (%(default)s)")
+    made.add_argument("--warmup", type=positive, default=3, help="steps before them (%(default)s)")
+    made.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="KEY=A,B",
+        help="instead, how cost grows with batch, size, rows, precision, devices, features, model or any config key",
+    )
+    made.add_argument("--plot", type=Path, metavar="FILE", help="a PNG of the sweeps")
+    made.add_argument(
+        "--against",
+        choices=("torch", "smp"),
+        help="instead, time a peer in turn with ours: the same net in PyTorch, or segmentation_models_pytorch's U-Net",
+    )
+    made.add_argument("--peer-python", default=sys.executable, help="an interpreter that has the peer (this one)")
+    made.add_argument("--peer-compile", action="store_true", help="let the peer use torch.compile on a CPU too")
+    made.add_argument("--fit-seconds", type=positive, help="also train both for as long and compare F1")
+    made.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+
+
 def add_digitize(commands: Any) -> None:
     made = command(commands, "digitize", digitize, "Read the curves of scanned strips.")
     made.add_argument("scans", nargs="+", type=Path, metavar="SCAN")
@@ -137,13 +164,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from veerjax.config import require
 
     named, paired = len(arguments.weights), arguments.paired
-    require(named == (2 if paired else 1), f"--weights was given {named} times; give one, or two with --paired.")
+    times = {1: "once", 2: "twice"}.get(named, f"{named} times")
+    require(named == (2 if paired else 1), f"--weights was given {times}; give one, or two with --paired.")
     json_file, page = arguments.json, arguments.report
-    require(json_file is None or not json_file.is_dir(), f"--json {json_file} is a folder; give a file.")
-    require(page is None or not page.is_file(), f"--report {page} is a file; give a folder.")
+    check_outputs(json_file, page)
     from veerjax.jobs.evaluate import difference_of, report_of, run_evaluation
-    from veerjax.logs.atomic import replacing
-    from veerjax.report.tables import paired_table, text_table
+    from veerjax.report.paired import paired_table
+    from veerjax.report.tables import text_table
 
     evaluation = run_evaluation(
         arguments.weights,
@@ -160,9 +187,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         report["paired"] = difference_of(evaluation)
         print(paired_table(report))
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(json_file) as path:
-            Path(path).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+        write_json(json_file, report)
     if page is not None:
         from veerjax.jobs.gallery import gallery
         from veerjax.report.page import write_report
@@ -170,6 +195,92 @@ def evaluate(arguments: argparse.Namespace) -> int:
         write_report(report, gallery(evaluation), page)
         print(f"the page is {page / 'index.html'}")
     return 0
+
+
+def check_outputs(json_file: Path | None, page: Path | None) -> None:
+    """Refuses places that cannot be written to, before anything is computed for them."""
+    from veerjax.config import require
+    from veerjax.logs.atomic import check_folder
+
+    if json_file is not None:
+        require(not json_file.is_dir(), f"--json {json_file} is a folder; give a file.")
+        check_folder(json_file.parent, "--json")
+    if page is not None:
+        require(not page.is_file(), f"--report {page} is a file; give a folder.")
+        check_folder(page / "logs", "--report")
+
+
+def benchmark(arguments: argparse.Namespace) -> int:
+    from veerjax.config import load_config_file, require, with_overrides
+
+    sweeps, against, plot = arguments.sweep, arguments.against, arguments.plot
+    require(not (sweeps and against), "--sweep and --against are two benchmarks; give one of them.")
+    require(plot is None or bool(sweeps), "--plot draws sweeps; give --sweep too.")
+    require(arguments.fit_seconds is None or bool(against), "--fit-seconds compares with a peer; give --against too.")
+    check_outputs(arguments.json, None)
+    config = with_overrides(load_config_file(arguments.config), arguments.overrides)
+    from veerjax.jobs.benchmark import run_benchmark
+    from veerjax.report.benchmark_table import benchmark_table
+
+    if against:
+        report = benchmark_peer(arguments, config)
+    elif sweeps:
+        report = benchmark_sweeps(arguments, config)
+    else:
+        report = run_benchmark(config, steps=arguments.steps, warmup=arguments.warmup, progress=on_stderr)
+        print(benchmark_table(report))
+    if arguments.json is not None:
+        write_json(arguments.json, report)
+    stages: dict[str, dict[str, Any]] = report.get("stages", {})
+    return 1 if any("refused" in row for row in stages.values()) else 0
+
+
+def benchmark_peer(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
+    from veerjax.jobs.benchmark import heading, run_against
+    from veerjax.report.benchmark_table import peer_table
+
+    peer = run_against(
+        arguments.against,
+        arguments.peer_python,
+        config,
+        steps=arguments.steps,
+        warmup=arguments.warmup,
+        fit_seconds=arguments.fit_seconds,
+        compiled=True if arguments.peer_compile else None,
+    )
+    print(peer_table(peer))
+    return heading(config, steps=arguments.steps) | {"peer": peer}
+
+
+def benchmark_sweeps(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
+    from veerjax.jobs.benchmark import heading, run_sweep
+    from veerjax.performance.sweep import parsed
+    from veerjax.report.benchmark_table import sweep_table
+
+    for text in arguments.sweep:
+        parsed(text)  # a mistyped one is refused before any is timed
+    found = [run_sweep(config, text, steps=arguments.steps, warmup=arguments.warmup) for text in arguments.sweep]
+    print("\n\n".join(sweep_table(one) for one in found))
+    if arguments.plot is not None:
+        from veerjax.logs.atomic import replacing
+        from veerjax.report.sweep_plot import sweep_plot
+
+        with replacing(arguments.plot) as path:
+            path.write_bytes(sweep_plot(found))
+    return heading(config, steps=arguments.steps) | {"sweeps": found}
+
+
+def on_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def write_json(target: Path, report: Any) -> None:
+    """Whole or not at all; its folder is made."""
+    from veerjax.logs.atomic import replacing
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as path:
+        path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
 
 
 def digitize(arguments: argparse.Namespace) -> int:

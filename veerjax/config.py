@@ -41,7 +41,7 @@ class ModelConfig:
 
     name: str = "unet"
     features: tuple[int, ...] = (32, 64, 96, 128, 160)  # channel widths, finest level first
-    stem: str = "space_to_depth"  # "full" or "space_to_depth": the finest level has half the resolution
+    stem: str = "space_to_depth"  # "full", or blocks of 2 or 4 px a side as channels: also "space_to_depth_4"
     norm: str = "batch"  # "batch" (running statistics) or "pixel" (over channels only)
     mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
     dtype: str = "auto"  # of the computation: "float32", "bfloat16", or "auto": bfloat16 on accelerators
@@ -51,7 +51,7 @@ class ModelConfig:
             len(self.features) >= 1 and all(width > 0 for width in self.features),
             f"model.features is {self.features}; it needs at least one positive channel width.",
         )
-        choice("model.stem", self.stem, ("full", "space_to_depth"))
+        choice("model.stem", self.stem, ("full", "space_to_depth", "space_to_depth_4"))
         choice("model.norm", self.norm, ("batch", "pixel"))
         choice("model.dtype", self.dtype, ("auto", "float32", "bfloat16"))
 

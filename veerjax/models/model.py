@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from veerjax.models.cost import Cost
 from veerjax.types import Batch, Prediction
 
 Variables = dict[str, Any]  # "params", and where the model has running statistics "batch_stats"
@@ -21,6 +22,7 @@ class Model:
     init: Callable[[PRNGKeyArray], Variables]
     loss: Callable[[Variables, Batch, PRNGKeyArray], tuple[Float[Array, ""], Variables]]
     predict: Callable[[Variables, Batch], Prediction]
+    cost: Callable[[tuple[int, int, int, int]], Cost]  # of one forward pass over images of that shape
     stride: int  # [px] windows should start at multiples of this
 
 

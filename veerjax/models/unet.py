@@ -16,25 +16,27 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from veerjax.config import LossConfig, ModelConfig
 from veerjax.labels import NUM_CLASSES
 from veerjax.losses import segmentation_loss
+from veerjax.models.cost import Cost, forward_cost
 from veerjax.models.model import Model, Variables, prediction_from_probability
 from veerjax.types import Batch, Prediction
 
 Images = Float[Array, "batch height width channels"]
+STEMS = {"full": 1, "space_to_depth": 2, "space_to_depth_4": 4}
 PAPER = 0.5  # subtracted from grey levels before the first convolution
 
 
-def space_to_depth(image: Images) -> Images:
-    """Blocks of 2 x 2 px become channels: [B, H, W, C] -> [B, H/2, W/2, 4C]."""
+def space_to_depth(image: Images, *, side: int = 2) -> Images:
+    """Blocks of `side` x `side` px become channels: [B, H, W, C] -> [B, H/side, W/side, side**2 C]."""
     batch, height, width, channels = image.shape
-    blocks = image.reshape(batch, height // 2, 2, width // 2, 2, channels)
-    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
+    blocks = image.reshape(batch, height // side, side, width // side, side, channels)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // side, width // side, side**2 * channels)
 
 
-def depth_to_space(features: Images) -> Images:
-    """The inverse of `space_to_depth`: [B, H, W, 4C] -> [B, 2H, 2W, C]."""
+def depth_to_space(features: Images, *, side: int = 2) -> Images:
+    """The inverse of `space_to_depth`: [B, H, W, side**2 C] -> [B, side H, side W, C]."""
     batch, height, width, channels = features.shape
-    blocks = features.reshape(batch, height, width, 2, 2, channels // 4)
-    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, channels // 4)
+    blocks = features.reshape(batch, height, width, side, side, channels // side**2)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, side * height, side * width, channels // side**2)
 
 
 def pool(features: Images) -> Images:
@@ -68,18 +70,21 @@ class UNet(nn.Module):
 
     @property
     def stride(self) -> int:
-        return 2 ** (len(self.features) - 1) * (2 if self.stem == "space_to_depth" else 1)
+        return 2 ** (len(self.features) - 1) * self.side
+
+    @property
+    def side(self) -> int:
+        """The side of the blocks of pixels that the finest level reads as one place [px]."""
+        return STEMS[self.stem]
 
     @nn.compact
     def __call__(self, image: Images, *, train: bool) -> Float[Array, "batch height width 3"]:
         height, width = image.shape[1:3]
         padding = [(0, -height % self.stride), (0, -width % self.stride)]
         x = jnp.pad(image - PAPER, [(0, 0), *padding, (0, 0)], mode="edge").astype(self.dtype)
-        half = self.stem == "space_to_depth"
-        x = self.levels(space_to_depth(x) if half else x, self.norm_layer(train=train))
-        logits = nn.Dense((4 if half else 1) * NUM_CLASSES, dtype=jnp.float32)(x)
-        logits = depth_to_space(logits) if half else logits
-        return logits[:, :height, :width]
+        x = self.levels(space_to_depth(x, side=self.side), self.norm_layer(train=train))
+        logits = nn.Dense(self.side**2 * NUM_CLASSES, dtype=jnp.float32)(x)
+        return depth_to_space(logits, side=self.side)[:, :height, :width]
 
     def norm_layer(self, *, train: bool) -> Callable[[], nn.Module]:
         # Neither looks beyond a pixel at inference, so a window's interior logits equal the strip's.
@@ -137,4 +142,7 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
             probability = (probability + mirrored) / 2
         return prediction_from_probability(probability)
 
-    return Model(init=init, loss=batch_loss, predict=predict, stride=net.stride)
+    def cost(image: tuple[int, int, int, int]) -> Cost:
+        return forward_cost(net, image, train=False)
+
+    return Model(init=init, loss=batch_loss, predict=predict, cost=cost, stride=net.stride)

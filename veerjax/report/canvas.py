@@ -40,18 +40,21 @@ LIGHT = Theme("light", "#ffffff", "#1b1f24", "#5b6470", "#e3e6ea", (_hex(COLOURS
 DARK = Theme("dark", "#171a1f", "#e8eaed", "#a2abb6", "#333a43", ("#ff7a70", "#85a6ff"), "#86b6d9")
 
 
-def figure(theme: Theme, height_in: float, *, ratios: Sequence[float] = (1,)) -> tuple[Figure, list[Axes]]:
-    """An empty figure with panels below one another that share their horizontal axis, and the panels.
+def figure(
+    theme: Theme, height_in: float, *, ratios: Sequence[float] = (1,), share: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure with panels below one another, and the panels.
 
     Args:
         theme: its colours
         height_in: [inches]
         ratios: of the heights of the panels
+        share: one horizontal axis for all
     """
     made = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, facecolor=theme.paper)
     made.set_layout_engine("constrained", w_pad=0.09, h_pad=0.08)
     FigureCanvasAgg(made)
-    panels = made.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
+    panels = made.subplots(len(ratios), 1, sharex=share, squeeze=False, height_ratios=ratios)[:, 0]
     for axes in panels:
         axes.set_facecolor(theme.paper)
         axes.grid(color=theme.grid, linewidth=0.7)

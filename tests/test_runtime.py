@@ -1,0 +1,48 @@
+"""What the commands set up before they compute."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from veerjax import runtime
+
+STEP = """
+import resource, sys
+from veerjax import runtime
+if sys.argv[1] == "kept":
+    runtime.keep_memory()
+import jax, jax.numpy as jnp
+size = 64 * 2**20 // 4  # floats: each intermediate is 64 MiB
+step = jax.jit(lambda x: jnp.cumsum(x * 2.0))
+x = jnp.ones(size)
+for _ in range(9):
+    step(x).block_until_ready()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    step(x).block_until_ready()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(mode: str) -> int:
+    environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", STEP, mode]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc's heap is set up")
+def test_kept_memory_is_not_cleared_by_the_kernel_at_every_step() -> None:
+    assert faults("kept") < faults("plain") / 4
+
+
+def test_compilations_are_kept_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "mine")
+    runtime.keep_compilations()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "mine"
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    runtime.keep_compilations()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == os.path.join("cache", "veerjax")

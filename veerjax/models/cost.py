@@ -1,0 +1,60 @@
+"""What a forward pass costs by the definition of its layers, whatever a compiler makes of it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Of one forward pass over a batch; a multiplication and an addition count as two operations."""
+
+    flops: int  # of all convolutions and dense layers
+    first_flops: int  # of the layer that reads the image, for which no training needs an input gradient
+    activation_bytes: int  # the image, and the output of each of those layers
+    parameters: int  # trained numbers
+
+
+def forward_cost(net: nn.Module, image: tuple[int, int, int, int], **call: Any) -> Cost:
+    """The cost of `net` on an image batch, counted layer by layer without computing anything.
+
+    A layer's operations are `2 * outputs * (kernel elements an output reads)`; "same" padding counts as data, and
+    norms, activations and pooling, which move bytes rather than compute, count nothing.
+
+    Args:
+        net: made of `nn.Conv` and `nn.Dense`
+        image: shape of the batch of images
+        **call: further keywords of the net
+    """
+    layers: list[tuple[int, int]] = []
+
+    def record(call_layer: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        made = call_layer(*args, **kwargs)
+        if isinstance(context.module, (nn.Conv, nn.Dense)) and context.method_name == "__call__":
+            layers.append((2 * made.size * _reads(context.module, args[0].shape[-1]), made.size * made.dtype.itemsize))
+        return made
+
+    def run(key: jax.Array) -> Any:
+        with nn.intercept_methods(record):
+            return net.init(key, jnp.zeros(image), **call)
+
+    variables = jax.eval_shape(run, jax.random.key(0))
+    flops, outputs = zip(*layers, strict=True)
+    return Cost(
+        flops=sum(flops),
+        first_flops=flops[0],
+        activation_bytes=sum(outputs) + 4 * math.prod(image),
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
+    )
+
+
+def _reads(layer: nn.Conv | nn.Dense, channels: int) -> int:
+    """Kernel elements behind one output of a layer that reads `channels`."""
+    if isinstance(layer, nn.Dense):
+        return channels
+    return math.prod(cast(Sequence[int], layer.kernel_size)) * channels // layer.feature_group_count

@@ -1,0 +1,40 @@
+"""Times of a step that is run again and again, each taken after its result is there."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Seconds of each timed step; the median is what to quote, the 10th and 90th percentile say how noisy it is."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median_s(self) -> float:
+        return float(np.median(self.seconds))
+
+    @property
+    def p10_s(self) -> float:
+        return float(np.percentile(self.seconds, 10))
+
+    @property
+    def p90_s(self) -> float:
+        return float(np.percentile(self.seconds, 90))
+
+
+def timed(step: Callable[[], Any], *, warmup: int, steps: int) -> Timing:
+    """Runs a step `warmup + steps` times and times the last ones, each until all arrays it returns are computed."""
+    for _ in range(warmup):
+        jax.block_until_ready(step())
+    seconds = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        jax.block_until_ready(step())
+        seconds.append(time.perf_counter() - start)
+    return Timing(seconds=tuple(seconds))
