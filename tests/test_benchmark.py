@@ -84,6 +84,15 @@ def test_a_sweep_times_each_value_and_draws_the_growth(config: str, tmp_path: Pa
 
 
 @pytest.mark.slow
+def test_start_up_is_quick_without_jax_and_quicker_with_a_cache(config: str, tmp_path: Path) -> None:
+    assert run(config, "--start-up", "--json", str(tmp_path / "u.json")) == 0
+    times = json.loads((tmp_path / "u.json").read_text())["start_up_s"]
+    assert times["veerjax --help"]["cpu"] < 0.5
+    assert times["first training step, warm"]["cpu"] < times["first training step, cold"]["cpu"]
+    assert times["digitize a small scan, warm"]["cpu"] < times["digitize a small scan, cold"]["cpu"]
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed here")
 def test_a_peer_is_timed_in_turn(config: str, tmp_path: Path) -> None:
     assert run(config, "--set", "model.dtype=float32", "--against", "torch", "--json", str(tmp_path / "p.json")) == 0
@@ -99,7 +108,7 @@ def test_a_peer_is_timed_in_turn(config: str, tmp_path: Path) -> None:
         (["--sweep", "bacth=1,2"], "did you mean 'batch'"),
         (["--sweep", "batch=8,16", "--sweep", "rows=4"], "write it as key=value,value"),
         (["--sweep", "devices=1,64"], "asks for 64 devices and there are 8"),
-        (["--sweep", "batch=8,16", "--against", "torch"], "two benchmarks"),
+        (["--sweep", "batch=8,16", "--against", "torch"], "different benchmarks"),
         (["--plot", "x.png"], "--plot draws sweeps"),
         (["--fit-seconds", "9"], "--fit-seconds compares with a peer"),
         (["--against", "torch", "--peer-python", "/no/such/python"], "does not start"),

@@ -107,6 +107,7 @@ def add_benchmark(commands: Any) -> None:
         help="instead, how cost grows with batch, size, rows, precision, devices, features, model or any config key",
     )
     made.add_argument("--plot", type=Path, metavar="FILE", help="a PNG of the sweeps")
+    made.add_argument("--start-up", action="store_true", help="instead, what new processes take to their first answer")
     made.add_argument(
         "--against",
         choices=("torch", "smp"),
@@ -214,7 +215,8 @@ def benchmark(arguments: argparse.Namespace) -> int:
     from veerjax.config import load_config_file, require, with_overrides
 
     sweeps, against, plot = arguments.sweep, arguments.against, arguments.plot
-    require(not (sweeps and against), "--sweep and --against are two benchmarks; give one of them.")
+    asked = [bool(sweeps), bool(against), arguments.start_up]
+    require(sum(asked) <= 1, "--sweep, --against and --start-up are different benchmarks; give one of them.")
     require(plot is None or bool(sweeps), "--plot draws sweeps; give --sweep too.")
     require(arguments.fit_seconds is None or bool(against), "--fit-seconds compares with a peer; give --against too.")
     check_outputs(arguments.json, None)
@@ -226,6 +228,8 @@ def benchmark(arguments: argparse.Namespace) -> int:
         report = benchmark_peer(arguments, config)
     elif sweeps:
         report = benchmark_sweeps(arguments, config)
+    elif arguments.start_up:
+        report = benchmark_start_up(arguments, config)
     else:
         report = run_benchmark(config, steps=arguments.steps, warmup=arguments.warmup, progress=on_stderr)
         print(benchmark_table(report))
@@ -268,6 +272,16 @@ def benchmark_sweeps(arguments: argparse.Namespace, config: Any) -> dict[str, An
         with replacing(arguments.plot) as path:
             path.write_bytes(sweep_plot(found))
     return heading(config, steps=arguments.steps) | {"sweeps": found}
+
+
+def benchmark_start_up(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
+    from veerjax.jobs.benchmark import heading
+    from veerjax.performance.startup import startup_times
+    from veerjax.report.benchmark_table import startup_table
+
+    times = startup_times(config)
+    print(startup_table(times))
+    return heading(config, steps=1) | {"start_up_s": times}
 
 
 def on_stderr(text: str) -> None:

@@ -23,13 +23,14 @@ from veerjax.performance.roofline import Ceilings, measured_ceilings, timing_err
 from veerjax.performance.stages import STAGES, Bench, Stage
 from veerjax.performance.timing import Timing, timed
 from veerjax.training.sharding import check_batch, data_mesh, over_examples
+from veerjax.version import __version__
 
 ALONE = ("train", "predict")  # what a sweep and a peer are timed on
 ROUNDS = 3  # ours, the peer's, ours, the peer's, ..: the machine's mood falls on both
 SETTLE_S = 0.3  # until the other process's threads have stopped waiting busily
 LOG_FT, DPI, IN_PER_100_FT, TRACK_IN = 1000, 200, 5, 2.5
 WINDOW_OVERLAP = 512 / (512 - 128)  # rows read over rows kept, `tracing.windows`
-VERSIONS = ("veerjax", "jax", "jaxlib", "flax", "optax", "numpy")
+VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 Report = dict[str, Any]
 
@@ -96,7 +97,7 @@ def heading(config: Config, *, steps: int, devices: int | None = None) -> Report
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "processor": processor(),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+        "versions": {"veerjax": __version__} | {name: importlib.metadata.version(name) for name in VERSIONS},
         "flags": os.environ.get("XLA_FLAGS", ""),
         "config": config.name,
         "model": asdict(config.model),

@@ -101,6 +101,12 @@ def peer_table(found: Report) -> str:
     return "\n".join(lines)
 
 
+def startup_table(times: Report) -> str:
+    """What new processes take."""
+    rows = [(name, number(seconds["wall"]), number(seconds["cpu"])) for name, seconds in times.items()]
+    return "\n".join(aligned([("", "wall s", "CPU s"), *rows]))
+
+
 def number(value: float | None, form: str = "{:.4g}") -> str:
     """A figure, or a dash."""
     return "-" if value is None else form.format(value)
