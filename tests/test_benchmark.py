@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 from veerjax.cli import main
+from veerjax.config import DataConfig, ModelConfig
 from veerjax.errors import InputError
 from veerjax.jobs import benchmark as job
 from veerjax.performance.roofline import Ceilings, Work
@@ -112,6 +114,8 @@ def test_a_peer_is_timed_in_turn(config: str, tmp_path: Path) -> None:
         (["--plot", "x.png"], "--plot draws sweeps"),
         (["--fit-seconds", "9"], "--fit-seconds compares with a peer"),
         (["--against", "torch", "--peer-python", "/no/such/python"], "does not start"),
+        (["--sweep", "batch=8,12"], "does not divide over 8 devices"),
+        (["--sweep", "batch=8,16", "--plot", "/dev/null/x.png"], "--plot needs the folder"),
         (["--set", "batch=12"], "does not divide over 8 devices"),
         (["--set", "bacth=12"], "did you mean 'batch'"),
     ],
@@ -158,6 +162,20 @@ def test_a_row_over_the_ceiling_is_refused_and_has_no_figures(config: str) -> No
     row = job.stage_row(stage, bench, Ceilings(flops_per_s=1e12, bytes_per_s=1e9), warmup=0, steps=3)
     assert "asynchronous dispatch" in row["refused"]
     assert row["median_ms"] is row["examples_per_s"] is row["mfu"] is None
+
+
+def test_device_seconds_are_those_of_a_thousand_feet() -> None:
+    bench = Bench.of(job.Config(name="x", batch=8), data_mesh(jax.devices()[:1]))
+    # 50 in at 200 dpi are 10,000 rows, of which 5,120 remain at the working width; 4/3 of them are read.
+    batches = 5120 * 4 / 3 / (8 * 256)
+    assert job.device_seconds(bench, 100.0) == pytest.approx(0.1 * batches)
+    assert job.device_seconds(bench, None) is None
+
+
+def test_the_compiler_counts_the_same_on_one_device_and_on_eight() -> None:
+    config = job.Config(name="x", batch=8, data=DataConfig(height=32, width=32), model=ModelConfig(features=(8,)))
+    counted = [Bench.of(config, data_mesh(jax.devices()[:n])).predict().compiler_flops for n in (1, 8)]
+    assert counted[1] == pytest.approx(counted[0], rel=0.1)
 
 
 def compared(a: Path, b: Path, *more: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,8 @@ def test_one_level_costs_what_its_three_layers_cost() -> None:
     cost = model().cost((2, 8, 16, 1))
     assert cost.flops == 2 * pixels * (9 * 1 * 4 + 9 * 4 * 4 + 4 * 3)
     assert cost.first_flops == 2 * pixels * 9 * 1 * 4
-    assert cost.activation_bytes == 4 * pixels * (1 + 4 + 4 + 3)
+    assert cost.image_bytes == 4 * pixels
+    assert cost.activation_bytes == 4 * pixels * (4 + 4 + 3)
     assert cost.parameters == 9 * 1 * 4 + 9 * 4 * 4 + 4 * 3 + 3 + 2 * 2 * 4
 
 
@@ -41,5 +42,5 @@ def test_cost_is_the_compilers_but_for_padding_and_norms(stem: str) -> None:
 
 def test_bfloat16_activations_take_half_the_bytes() -> None:
     half, whole = (model(dtype=dtype).cost((1, 8, 8, 1)).activation_bytes for dtype in ("bfloat16", "float32"))
-    image_and_logits = 4 * 64 * (1 + 3)
-    assert np.isclose((whole - image_and_logits) / (half - image_and_logits), 2)
+    logits = 4 * 64 * 3
+    assert np.isclose((whole - logits) / (half - logits), 2)

@@ -1,8 +1,12 @@
 """The protocol with a peer, spoken to a stand-in; and the real PyTorch peer where torch is installed."""
 
+import functools
 import importlib.util
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -10,10 +14,11 @@ import pytest
 
 from veerjax.config import Config, DataConfig, ModelConfig
 from veerjax.errors import InputError
-from veerjax.jobs.benchmark import log_odds_of, relative
+from veerjax.jobs.benchmark_peer import log_odds_of, relative, turns
 from veerjax.performance import peer as peers
 from veerjax.performance.peer import check_interpreter, check_parity, running_peer
 from veerjax.performance.stages import Bench
+from veerjax.performance.timing import Timing
 from veerjax.training.sharding import data_mesh
 
 STAND_IN = """
@@ -74,6 +79,24 @@ def test_what_a_peer_cannot_do_is_said_in_its_words(stand_in: peers.Peer) -> Non
         stand_in.ask("train", warmup=0, steps=1)
 
 
+class Clockwork:
+    """A peer whose times are known."""
+
+    def timed(self, what: str, *, warmup: int, steps: int) -> Timing:
+        del warmup
+        return Timing(seconds=(0.1 if what == "predict" else 0.2,) * steps)
+
+
+def test_ratios_are_ours_over_theirs_for_times_and_for_throughput(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("veerjax.jobs.benchmark_peer.SETTLE_S", 0.0)
+    ours = {name: functools.partial(time.sleep, 0.05) for name in ("train", "predict", "end_to_end", "built")}
+    found = turns(ours, cast(Any, Clockwork()), steps=3, warmup=0)
+    assert found["time_ratio_train"] == pytest.approx(0.25, rel=0.2)
+    assert found["time_ratio_eval"] == pytest.approx(0.5, rel=0.2)
+    assert found["throughput_ratio_rendered"] == pytest.approx(4, rel=0.2)
+    assert found["throughput_ratio_built_data"] == pytest.approx(4, rel=0.2)
+
+
 def test_a_peer_is_gone_when_its_block_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "peer.py").write_text(STAND_IN)
     monkeypatch.setattr(peers, "SCRIPT", tmp_path / "peer.py")
@@ -113,5 +136,11 @@ def test_the_torch_peer_computes_the_same_logits_and_trains(model: dict[str, str
     variables = randomised(variables) if "batch_stats" in variables else jax.device_get(variables)
     with running_peer("torch", sys.executable, made.config, batch=made.batch, variables=variables) as peer:
         assert check_parity(log_odds_of(made, variables), relative(peer.logits())) < 1e-4
-        losses = [peer.ask("train", warmup=0, steps=steps)["loss"] for steps in (1, 30)]
-        assert losses[1] < losses[0]
+        first, third = (peer.ask("train", warmup=0, steps=steps)["loss"] for steps in (1, 2))
+    step, state, losses = made.train_step(), replace(made.state(), params=variables["params"]), []
+    state = replace(state, extra={name: leaf for name, leaf in variables.items() if name != "params"})
+    for _ in range(3):
+        state, metrics = step(state, made.batch)
+        losses.append(float(metrics["loss"]))
+    assert first == pytest.approx(losses[0], abs=1e-4)
+    assert third == pytest.approx(losses[2], abs=2e-3)

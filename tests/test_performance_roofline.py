@@ -7,17 +7,17 @@ from veerjax.models.cost import Cost
 from veerjax.performance import roofline
 from veerjax.performance.roofline import Ceilings, Work, prediction_work, timing_error, training_work, utilisation
 
-COST = Cost(flops=1000, first_flops=100, activation_bytes=50, parameters=7)
+COST = Cost(flops=1000, first_flops=100, image_bytes=5, activation_bytes=50, parameters=7)
 CEILINGS = Ceilings(flops_per_s=100.0, bytes_per_s=10.0)
 
 
 def test_training_is_three_forward_passes_less_the_gradient_by_the_image() -> None:
-    assert training_work(COST, state_bytes=84) == Work(flops=2900, bytes=2 * 50 + 2 * 84)
+    assert training_work(COST, state_bytes=84) == Work(flops=2900, bytes=5 + 2 * 50 + 2 * 84)
 
 
 def test_prediction_reads_the_parameters_once_and_the_mirror_doubles_the_rest() -> None:
-    assert prediction_work(COST) == Work(flops=1000, bytes=2 * 50 + 28)
-    assert prediction_work(COST, passes=2) == Work(flops=2000, bytes=4 * 50 + 28)
+    assert prediction_work(COST) == Work(flops=1000, bytes=5 + 2 * 50 + 28)
+    assert prediction_work(COST, passes=2) == Work(flops=2000, bytes=10 + 4 * 50 + 28)
 
 
 def test_the_roofline_takes_the_tighter_of_the_two_ceilings() -> None:

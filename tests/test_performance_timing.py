@@ -5,6 +5,7 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from veerjax.performance.timing import Timing, timed
 
@@ -14,6 +15,12 @@ def test_warm_up_steps_run_and_are_not_timed() -> None:
     timing = timed(lambda: calls.append(len(calls)), warmup=2, steps=5)
     assert len(calls) == 7
     assert len(timing.seconds) == 5
+
+
+def test_a_sample_of_several_calls_is_their_mean() -> None:
+    waits = iter([0.0, 0.08] * 4)
+    timing = timed(lambda: time.sleep(next(waits)), warmup=1, steps=3, calls=2)
+    assert timing.median_s == pytest.approx(0.04, rel=0.2)
 
 
 def test_the_clock_stops_when_the_result_is_there() -> None:

@@ -19,8 +19,8 @@ def stage_times(report: dict[str, Any]) -> dict[str, float]:
 
 def differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     """What makes the two incomparable, as sentences."""
-    keys = ("device", "devices", "batch", "size", "setting")
-    return [f"{key} is {a[key]} in A and {b[key]} in B" for key in keys if a.get(key) != b.get(key)]
+    keys = ("device", "processor", "cores", "devices", "batch", "size", "setting")
+    return [f"{key} is {a.get(key)} in A and {b.get(key)} in B" for key in keys if a.get(key) != b.get(key)]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -56,10 +56,10 @@ def main() -> int:
         slower += [name] if ratio > arguments.threshold else []
         print(f"{name:<12}{before[name]:>10.4g} ms{after[name]:>10.4g} ms{ratio:>8.2f}")
     lost = [name for name in before if name not in after]
-    if slower or lost:
-        print("slower: " + ", ".join(slower) if slower else "no longer there: " + ", ".join(lost))
-        return 1
-    return 0
+    for what, names in (("slower", slower), ("no longer there", lost)):
+        if names:
+            print(f"{what}: {', '.join(names)}")
+    return 1 if slower or lost else 0
 
 
 if __name__ == "__main__":

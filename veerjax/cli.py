@@ -115,6 +115,9 @@ def add_benchmark(commands: Any) -> None:
     )
     made.add_argument("--peer-python", default=sys.executable, help="an interpreter that has the peer (this one)")
     made.add_argument("--peer-compile", action="store_true", help="let the peer use torch.compile on a CPU too")
+    made.add_argument(
+        "--peer-heap", choices=("kept", "stock"), default="kept", help="freed memory, as ours or given back"
+    )
     made.add_argument("--fit-seconds", type=positive, help="also train both for as long and compare F1")
     made.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
 
@@ -170,6 +173,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     json_file, page = arguments.json, arguments.report
     check_outputs(json_file, page)
     from veerjax.jobs.evaluate import difference_of, report_of, run_evaluation
+    from veerjax.logs.atomic import write_json
     from veerjax.report.paired import paired_table
     from veerjax.report.tables import text_table
 
@@ -213,6 +217,7 @@ def check_outputs(json_file: Path | None, page: Path | None) -> None:
 
 def benchmark(arguments: argparse.Namespace) -> int:
     from veerjax.config import load_config_file, require, with_overrides
+    from veerjax.logs.atomic import check_folder, write_json
 
     sweeps, against, plot = arguments.sweep, arguments.against, arguments.plot
     asked = [bool(sweeps), bool(against), arguments.start_up]
@@ -220,19 +225,23 @@ def benchmark(arguments: argparse.Namespace) -> int:
     require(plot is None or bool(sweeps), "--plot draws sweeps; give --sweep too.")
     require(arguments.fit_seconds is None or bool(against), "--fit-seconds compares with a peer; give --against too.")
     check_outputs(arguments.json, None)
+    if plot is not None:
+        check_folder(plot.parent, "--plot")
     config = with_overrides(load_config_file(arguments.config), arguments.overrides)
     from veerjax.jobs.benchmark import run_benchmark
+    from veerjax.performance.stages import memory_errors
     from veerjax.report.benchmark_table import benchmark_table
 
-    if against:
-        report = benchmark_peer(arguments, config)
-    elif sweeps:
-        report = benchmark_sweeps(arguments, config)
-    elif arguments.start_up:
-        report = benchmark_start_up(arguments, config)
-    else:
-        report = run_benchmark(config, steps=arguments.steps, warmup=arguments.warmup, progress=on_stderr)
-        print(benchmark_table(report))
+    with memory_errors(config.batch):
+        if against:
+            report = benchmark_peer(arguments, config)
+        elif sweeps:
+            report = benchmark_sweeps(arguments, config)
+        elif arguments.start_up:
+            report = benchmark_start_up(arguments, config)
+        else:
+            report = run_benchmark(config, steps=arguments.steps, warmup=arguments.warmup, progress=on_stderr)
+            print(benchmark_table(report))
     if arguments.json is not None:
         write_json(arguments.json, report)
     stages: dict[str, dict[str, Any]] = report.get("stages", {})
@@ -240,7 +249,8 @@ def benchmark(arguments: argparse.Namespace) -> int:
 
 
 def benchmark_peer(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
-    from veerjax.jobs.benchmark import heading, run_against
+    from veerjax.jobs.benchmark import heading
+    from veerjax.jobs.benchmark_peer import comparable, run_against
     from veerjax.report.benchmark_table import peer_table
 
     peer = run_against(
@@ -251,15 +261,17 @@ def benchmark_peer(arguments: argparse.Namespace, config: Any) -> dict[str, Any]
         warmup=arguments.warmup,
         fit_seconds=arguments.fit_seconds,
         compiled=True if arguments.peer_compile else None,
+        kept_heap=arguments.peer_heap == "kept",
     )
     print(peer_table(peer))
-    return heading(config, steps=arguments.steps) | {"peer": peer}
+    return heading(comparable(config), steps=arguments.steps, devices=1) | {"peer": peer}
 
 
 def benchmark_sweeps(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
     from veerjax.jobs.benchmark import heading, run_sweep
     from veerjax.performance.sweep import parsed
     from veerjax.report.benchmark_table import sweep_table
+    from veerjax.report.sweep_plot import sweep_plot
 
     for text in arguments.sweep:
         parsed(text)  # a mistyped one is refused before any is timed
@@ -267,8 +279,8 @@ def benchmark_sweeps(arguments: argparse.Namespace, config: Any) -> dict[str, An
     print("\n\n".join(sweep_table(one) for one in found))
     if arguments.plot is not None:
         from veerjax.logs.atomic import replacing
-        from veerjax.report.sweep_plot import sweep_plot
 
+        arguments.plot.parent.mkdir(parents=True, exist_ok=True)
         with replacing(arguments.plot) as path:
             path.write_bytes(sweep_plot(found))
     return heading(config, steps=arguments.steps) | {"sweeps": found}
@@ -286,15 +298,6 @@ def benchmark_start_up(arguments: argparse.Namespace, config: Any) -> dict[str, 
 
 def on_stderr(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def write_json(target: Path, report: Any) -> None:
-    """Whole or not at all; its folder is made."""
-    from veerjax.logs.atomic import replacing
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as path:
-        path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
 
 
 def digitize(arguments: argparse.Namespace) -> int:

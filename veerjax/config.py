@@ -40,7 +40,7 @@ class ModelConfig:
     """Which network, and its size."""
 
     name: str = "unet"
-    features: tuple[int, ...] = (32, 64, 96, 128, 160)  # channel widths, finest level first
+    features: tuple[int, ...] = (16, 32, 64, 96, 128)  # channel widths, finest level first; multiples of 16 are fast
     stem: str = "space_to_depth"  # "full", or blocks of 2 or 4 px a side as channels: also "space_to_depth_4"
     norm: str = "batch"  # "batch" (running statistics) or "pixel" (over channels only)
     mirror: bool = False  # predict from the left-right mirror image too and average; twice the time

@@ -30,10 +30,10 @@ def cross_entropy(
     Returns:
         The mean [nats per pixel].
     """
-    logits, truth = _masked(logits, label, valid)
+    planes, truth = _masked(logits, label, valid)
     pixels = jnp.maximum(jnp.sum(valid, dtype=jnp.float32), 1.0) * (label.shape[1] * label.shape[2])
     # The one-hot product, not a gather: the gradient of integer indexing is a scatter, slow on XLA CPU.
-    return -jnp.sum(truth * jax.nn.log_softmax(logits)) / pixels
+    return -jnp.sum(truth * jax.nn.log_softmax(planes, axis=0)) / pixels
 
 
 def soft_dice(
@@ -59,10 +59,10 @@ def soft_dice(
         Milletari, Navab and Ahmadi 2016 (V-Net), section 3, its squares in the denominator kept. Unlike it: a
         mean over the classes but the background, sums over a batch instead of one volume, and the term s.
     """
-    logits, truth = _masked(logits, label, valid)
-    probability = jax.nn.softmax(logits) * valid[:, None, None, None].astype(jnp.float32)
-    shared = jnp.sum(probability * truth, axis=(0, 1, 2))
-    total = jnp.sum(probability**2, axis=(0, 1, 2)) + jnp.sum(truth, axis=(0, 1, 2))
+    planes, truth = _masked(logits, label, valid)
+    probability = jax.nn.softmax(planes, axis=0) * valid[:, None, None].astype(jnp.float32)
+    shared = jnp.sum(probability * truth, axis=(1, 2, 3))
+    total = jnp.sum(probability**2, axis=(1, 2, 3)) + jnp.sum(truth, axis=(1, 2, 3))
     dice = (2 * shared + DICE_SMOOTH) / (total + DICE_SMOOTH)
     return 1 - jnp.mean(dice[BACKGROUND + 1 :])
 
@@ -95,9 +95,11 @@ def _masked(
     logits: Float[Array, "batch height width classes"],
     label: UInt8[Array, "batch height width"],
     valid: Bool[Array, " batch"],
-) -> tuple[Float[Array, "batch height width classes"], Float[Array, "batch height width classes"]]:
-    """Logits and one-hot truth in float32, both zero in the invalid examples."""
+) -> tuple[Float[Array, "classes batch height width"], Float[Array, "classes batch height width"]]:
+    """Logits and one-hot truth in float32, both zero in the invalid examples, one plane a class."""
+    # Planes, not channels: sums over three channels leave most of a vector unit idle.
     # Replaced, not multiplied by zero: 0 * NaN would carry a padded example into the loss and the gradient.
-    keep = valid[:, None, None, None]
-    truth = jax.nn.one_hot(label, logits.shape[-1], dtype=jnp.float32)
-    return jnp.where(keep, logits.astype(jnp.float32), 0.0), jnp.where(keep, truth, 0.0)
+    keep = valid[:, None, None]
+    planes = jnp.moveaxis(logits.astype(jnp.float32), -1, 0)
+    truth = jax.nn.one_hot(label, logits.shape[-1], dtype=jnp.float32, axis=0)
+    return jnp.where(keep, planes, 0.0), jnp.where(keep, truth, 0.0)

@@ -6,12 +6,11 @@ Only the commands do this. A program that uses veerjax as a library decides for 
 import ctypes
 import os
 import sys
-from pathlib import Path
 
 # glibc's numbers of mallopt's options (malloc.h), and what they are set to: one heap for all threads, which large
 # buffers share, which is never given back to the system, and which grows by large pieces.
 LARGEST = 2**31 - 1
-HEAP = {"ARENA_MAX": (-8, 1), "MMAP_THRESHOLD": (-3, LARGEST), "TRIM_THRESHOLD": (-1, LARGEST), "TOP_PAD": (-2, 2**26)}
+HEAP = {"ARENA_MAX": (-8, 1), "MMAP_MAX": (-4, 0), "TRIM_THRESHOLD": (-1, LARGEST), "TOP_PAD": (-2, 2**26)}
 CACHED_FROM_S = "0.2"  # of compilation; what takes less is not worth a file
 
 
@@ -35,8 +34,15 @@ def keep_memory() -> None:
             set_option(option, value)
 
 
+def heap_environment() -> dict[str, str]:
+    """The same as environment variables, for another program that is to be compared on equal terms."""
+    ending = {"ARENA_MAX": ""}  # glibc writes the others with an underscore behind
+    return {f"MALLOC_{name}{ending.get(name, '_')}": str(value) for name, (_, value) in HEAP.items()}
+
+
 def keep_compilations() -> None:
     """Keeps what is compiled for the next process: in `JAX_COMPILATION_CACHE_DIR`, or the user's cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(base / "veerjax"))
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(base, "veerjax")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", CACHED_FROM_S)

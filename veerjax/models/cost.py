@@ -16,7 +16,8 @@ class Cost:
 
     flops: int  # of all convolutions and dense layers
     first_flops: int  # of the layer that reads the image, for which no training needs an input gradient
-    activation_bytes: int  # the image, and the output of each of those layers
+    image_bytes: int
+    activation_bytes: int  # the output of each of those layers
     parameters: int  # trained numbers
 
 
@@ -48,7 +49,8 @@ def forward_cost(net: nn.Module, image: tuple[int, int, int, int], **call: Any) 
     return Cost(
         flops=sum(flops),
         first_flops=flops[0],
-        activation_bytes=sum(outputs) + 4 * math.prod(image),
+        image_bytes=4 * math.prod(image),
+        activation_bytes=sum(outputs),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
     )
 

@@ -132,7 +132,9 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         return value, dict(changed)
 
     def probability_of(variables: Variables, image: Images) -> Float[Array, "batch height width 3"]:
-        return jax.nn.softmax(cast(Array, net.apply(variables, image, train=False)))
+        logits = cast(Array, net.apply(variables, image, train=False))
+        # In planes, as masks are: a softmax over three channels leaves most of a vector unit idle.
+        return jnp.moveaxis(jax.nn.softmax(jnp.moveaxis(logits, -1, 1), axis=1), 1, -1)
 
     def predict(variables: Variables, batch: Batch) -> Prediction:
         probability = probability_of(variables, batch.image)

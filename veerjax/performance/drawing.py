@@ -6,11 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from veerjax.config import DataConfig
 from veerjax.performance.timing import Timing, timed
 from veerjax.synthesis import curves, paper, strokes
 from veerjax.synthesis.draw import drawing_scale, sample_key
+from veerjax.training.sharding import over_examples
 
 Part = Callable[[jax.Array], Any]
 
@@ -53,9 +55,11 @@ def key_fraction(key: jax.Array) -> jax.Array:
     return jax.random.uniform(key)
 
 
-def part_times(data: DataConfig, *, batch: int, warmup: int, steps: int) -> dict[str, Timing]:
+def part_times(data: DataConfig, mesh: Mesh, *, batch: int, warmup: int, steps: int) -> dict[str, Timing]:
     """The time of each part for a whole batch; parts overlap when they run as one drawing, so sums are no total."""
-    keys = jax.jit(jax.vmap(lambda index: sample_key(0, "train", index)))(jnp.arange(batch))
+    keys = jax.jit(jax.vmap(lambda index: sample_key(0, "train", index)), out_shardings=over_examples(mesh))(
+        jnp.arange(batch)
+    )
     found = {}
     for name, part in parts(data).items():
         compiled = jax.jit(jax.vmap(part))

@@ -5,6 +5,7 @@ so that it runs under an interpreter that has no JAX.
 """
 
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from veerjax import runtime
 from veerjax.config import Config, require
 from veerjax.errors import InputError
 from veerjax.performance.timing import Timing
@@ -90,6 +92,7 @@ def running_peer(
     variables: dict[str, Any],
     arrays: dict[str, np.ndarray] | None = None,
     compiled: bool | None = None,
+    kept_heap: bool = True,
 ) -> Iterator[Peer]:
     """Starts a peer with the same weights and batch; it is gone when the block ends.
 
@@ -101,6 +104,7 @@ def running_peer(
         variables: parameters and running statistics of our side
         arrays: more for its folder, by file name without ending: images, labels, validation_images
         compiled: whether it uses its compiler; on a GPU only if None
+        kept_heap: whether it keeps freed memory as our commands do (`runtime.keep_memory`)
 
     Raises:
         InputError: it could not start.
@@ -112,19 +116,25 @@ def running_peer(
         np.savez(folder / "variables.npz", allow_pickle=False, **flat_variables(variables))
         for stem, array in (arrays or {}).items():
             np.save(folder / f"{stem}.npy", array)
-        process = _started(python, folder)
+        process = _started(python, folder, kept_heap=kept_heap)
         try:
-            yield Peer(folder, process, _answer(process, folder))
+            said = _answer(process, folder)
+            spec = json.loads((folder / "spec.json").read_text())
+            yield Peer(
+                folder, process, said | {"compiled": spec["compile"], "dtype": spec["dtype"], "kept_heap": kept_heap}
+            )
         finally:
             process.kill()
             process.wait()
 
 
-def _started(python: str, folder: Path) -> subprocess.Popen[str]:
+def _started(python: str, folder: Path, *, kept_heap: bool) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
     # What it says on the side goes to a file: nobody would empty a pipe.
     with (folder / SAID).open("w") as said:
-        return subprocess.Popen([python, str(SCRIPT), str(folder)], stdin=pipe, stdout=pipe, stderr=said, text=True)
+        command = [python, str(SCRIPT), str(folder)]
+        environment = os.environ | (runtime.heap_environment() if kept_heap else {})
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=said, text=True, env=environment)
 
 
 def _answer(process: subprocess.Popen[str], folder: Path) -> dict[str, Any]:

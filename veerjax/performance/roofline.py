@@ -34,11 +34,9 @@ class Work:
 def measured_ceilings(dtype: jnp.dtype, *, devices: int) -> Ceilings:
     """A large matrix product and a large copy on the first device, at their best; times the number of devices.
 
-    Simulated devices share one processor and are counted once.
-
     Args:
         dtype: of the product; bfloat16 has another ceiling than float32
-        devices: that the steps run on
+        devices: that the steps run on and that are not simulated
     """
     platform = jax.default_backend()
     side = MATRIX.get(platform, MATRIX_ACCELERATOR)
@@ -49,8 +47,7 @@ def measured_ceilings(dtype: jnp.dtype, *, devices: int) -> Ceilings:
     copy = jax.jit(lambda a: a + 1)  # a plain copy would be optimised away
     product_s = min(timed(lambda: product(left, left), warmup=2, steps=TRIES).seconds)
     copy_s = min(timed(lambda: copy(copied), warmup=2, steps=TRIES).seconds)
-    shared = 1 if platform == "cpu" else devices
-    return Ceilings(flops_per_s=shared * 2 * side**3 / product_s, bytes_per_s=shared * 2 * size / copy_s)
+    return Ceilings(flops_per_s=devices * 2 * side**3 / product_s, bytes_per_s=devices * 2 * size / copy_s)
 
 
 def training_work(cost: Cost, *, state_bytes: int) -> Work:
@@ -61,9 +58,10 @@ def training_work(cost: Cost, *, state_bytes: int) -> Work:
 
     Args:
         cost: of the forward pass
-        state_bytes: parameters, running statistics and the optimiser's moments
+        state_bytes: parameters, running statistics and the optimiser's moments, of every device that holds them
     """
-    return Work(flops=3 * cost.flops - cost.first_flops, bytes=2 * cost.activation_bytes + 2 * state_bytes)
+    traffic = cost.image_bytes + 2 * cost.activation_bytes + 2 * state_bytes
+    return Work(flops=3 * cost.flops - cost.first_flops, bytes=traffic)
 
 
 def prediction_work(cost: Cost, *, passes: int = 1) -> Work:
@@ -73,7 +71,8 @@ def prediction_work(cost: Cost, *, passes: int = 1) -> Work:
         cost: of the forward pass
         passes: 2 where the mirror image is read too
     """
-    return Work(flops=passes * cost.flops, bytes=2 * passes * cost.activation_bytes + 4 * cost.parameters)
+    traffic = cost.image_bytes + 2 * cost.activation_bytes
+    return Work(flops=passes * cost.flops, bytes=passes * traffic + 4 * cost.parameters)
 
 
 def utilisation(work: Work, seconds: float, ceilings: Ceilings) -> dict[str, float]:

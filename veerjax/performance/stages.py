@@ -3,7 +3,8 @@
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,11 @@ class Bench:
     def size(self) -> dict[str, int]:
         return {"height": self.config.data.height, "width": self.config.data.width}
 
+    @property
+    def pixels(self) -> int:
+        """Of a batch."""
+        return self.config.batch * self.config.data.height * self.config.data.width
+
     @functools.cached_property
     def batch(self) -> Batch:
         """The fixed batch that the computations read, on the device."""
@@ -100,8 +106,9 @@ class Bench:
 
     @functools.cached_property
     def training_work(self) -> Work:
+        # Every device reads and writes its own copy of the state.
         state_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self.state_shape))
-        return training_work(self.cost, state_bytes=state_bytes)
+        return training_work(self.cost, state_bytes=state_bytes * physical_devices(self.mesh))
 
     @functools.cached_property
     def prediction_work(self) -> Work:
@@ -118,16 +125,20 @@ class Bench:
         compiled = jitted.lower(*shapes).compile()
         seconds = time.perf_counter() - start
         peak = peak_bytes(compiled)
-        check_memory(peak, device_bytes(), batch=self.config.batch, devices=self.mesh.size)
+        check_memory(peak, device_bytes(self.mesh), batch=self.config.batch, devices=self.mesh.size)
         counted = compiled.cost_analysis() or {}
         stage = functools.partial(
             Stage,
             compile_s=seconds,
             peak_bytes=peak,
-            compiler_flops=counted.get("flops"),
-            compiler_bytes=counted.get("bytes accessed"),
+            compiler_flops=self.over_devices(counted.get("flops")),
+            compiler_bytes=self.over_devices(counted.get("bytes accessed")),
         )
         return stage, compiled
+
+    def over_devices(self, of_one: float | None) -> float | None:
+        """What the compiler counts for one device, for all of them."""
+        return None if of_one is None else of_one * self.mesh.size
 
     def render(self) -> Stage:
         """Drawing a batch, alone."""
@@ -154,6 +165,14 @@ class Bench:
         stage, compiled = self.compiled(
             jax.jit(self.model.predict, out_shardings=split), self.state_shape.variables, self.batch_shape
         )
+        held = _Held(lambda: self.state().variables)
+        return stage(run=lambda: compiled(held.value, self.batch), work=self.prediction_work)
+
+    def probability(self) -> Stage:
+        """The network's masks alone, which is what a peer answers: nothing for tracing."""
+        split = over_examples(self.mesh)
+        masks = jax.jit(lambda variables, batch: self.model.predict(variables, batch).masks, out_shardings=split)
+        stage, compiled = self.compiled(masks, self.state_shape.variables, self.batch_shape)
         held = _Held(lambda: self.state().variables)
         return stage(run=lambda: compiled(held.value, self.batch), work=self.prediction_work)
 
@@ -239,9 +258,29 @@ def check_memory(needed: int, there: int | None, *, batch: int, devices: int) ->
     )
 
 
-def device_bytes() -> int | None:
-    """The memory of one device, or None where it does not say; simulated devices share the machine's."""
-    device = jax.local_devices()[0]
+def device_bytes(mesh: Mesh) -> int | None:
+    """The memory of one device of a mesh, or None where it does not say; simulated devices share the machine's."""
+    device = mesh.devices.flat[0]
     if device.platform == "cpu":
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // jax.local_device_count()
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // mesh.size
     return (device.memory_stats() or {}).get("bytes_limit")
+
+
+def physical_devices(mesh: Mesh) -> int:
+    """Simulated devices share one processor, and count once."""
+    return 1 if mesh.devices.flat[0].platform == "cpu" else mesh.size
+
+
+@contextmanager
+def memory_errors(batch: int) -> Iterator[None]:
+    """What runs out of memory after all becomes a sentence.
+
+    Raises:
+        InputError: the device's memory is used up.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise InputError(f"batch {batch} used up the memory of the device; write a smaller --set batch=N.") from error

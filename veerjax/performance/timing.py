@@ -28,13 +28,21 @@ class Timing:
         return float(np.percentile(self.seconds, 90))
 
 
-def timed(step: Callable[[], Any], *, warmup: int, steps: int) -> Timing:
-    """Runs a step `warmup + steps` times and times the last ones, each until all arrays it returns are computed."""
-    for _ in range(warmup):
-        jax.block_until_ready(step())
+def timed(step: Callable[[], Any], *, warmup: int, steps: int, calls: int = 1) -> Timing:
+    """Times a step after a warm-up, each sample until all arrays that it returns are computed.
+
+    Args:
+        step: what is timed
+        warmup: samples that are run first and not timed
+        steps: samples
+        calls: of the step a sample, which is their mean; for what delivers in bursts
+    """
     seconds = []
-    for _ in range(steps):
+    for _ in range(warmup + steps):
         start = time.perf_counter()
+        for _ in range(calls - 1):
+            step()
         jax.block_until_ready(step())
-        seconds.append(time.perf_counter() - start)
+        seconds.append((time.perf_counter() - start) / calls)
+    seconds = seconds[warmup:]
     return Timing(seconds=tuple(seconds))

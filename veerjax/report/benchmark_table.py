@@ -12,6 +12,7 @@ MEANING = {
     "predict": "prediction alone",
     "eval": "predict, trace, measure",
     "end_to_end": "draw and train, as it runs",
+    "built": "read built data and train",
 }
 
 
@@ -24,7 +25,7 @@ def benchmark_table(report: Report) -> str:
         f"Python {report['python']}; medians of {report['steps']} steps"
     )
     rows = [stage_cells(name, report["stages"][name]) for name in ORDER if name in report["stages"]]
-    columns = ("", "ms", "p10-p90", "examples/s", "Mpx/s", "compile s", "GB", "MFU", "roofline")
+    columns = ("", "ms", "p10-p90", "examples/s", "Mpx/s", "compile s", "GB each", "MFU", "roofline")
     refused = [f"{name}: {row['refused']}" for name, row in report["stages"].items() if "refused" in row]
     return "\n".join([head, "", *aligned([columns, *rows]), "", *facts(report), *refused])
 
@@ -69,11 +70,12 @@ def sweep_table(found: Report) -> str:
             str(row["value"]),
             f"{row['pixels'] / 1e6:.3g}",
             f"{row['model_flops'] / 1e9:.4g}",
-            *(number(value) for value in row["ms"].values()),
+            *(number(stage["median_ms"]) for stage in row["stages"].values()),
+            *(number(stage["roofline_fraction"], "{:.2f}") for stage in row["stages"].values()),
         )
         for row in found["rows"]
     ]
-    lines = aligned([(found["key"], "Mpx", "GFLOP/step", "train ms", "predict ms"), *rows])
+    lines = aligned([(found["key"], "Mpx", "GFLOP/step", "train ms", "predict ms", "roofline", "roofline"), *rows])
     for by, exponents in found["growth_exponent"].items():
         known = ", ".join(f"{name} {value:.2f}" for name, value in exponents.items() if value is not None)
         lines += [f"time grows with {by.replace('_', ' ')} to the power of: {known}"] if known else []
@@ -83,14 +85,16 @@ def sweep_table(found: Report) -> str:
 def peer_table(found: Report) -> str:
     """Ours and the peer's times, measured in turn."""
     equal = f", logits equal to {found['parity']:.1g}" if "parity" in found else ""
-    versions = f"{found['name']} (torch {found['torch']}, {found['parameters'] / 1e6:.2f} M parameters{equal})"
+    form = f"{found['dtype']}, {'compiled' if found['compiled'] else 'eager'}, {found.get('threads')} threads"
+    size = f"{found['parameters'] / 1e6:.2f} M parameters"
+    versions = f"{found['name']} (torch {found['torch']}, {form}, {size}{equal})"
     rows = [
         (MEANING[name], number(ours), number(found["theirs_ms"][name]), f"{ours / found['theirs_ms'][name]:.2f}")
         for name, ours in found["ours_ms"].items()
     ]
     lines = [f"against {versions}", *aligned([("", "ours ms", "theirs ms", "ours / theirs"), *rows])]
-    built = found["throughput_ratio_built_data"]
-    lines += [] if built is None else [f"examples/s on built data, ours / theirs: {built:.2f}"]
+    heap = "both keep freed memory" if found["kept_heap"] else "ours keeps freed memory, its C library gives it back"
+    lines += [f"its loader maps raw arrays, ours draws or decodes PNGs; {heap}"]
     if "tolerance_f1_2px" in found:
         f1 = {side: " / ".join(f"{value:.3f}" for value in pair) for side, pair in found["tolerance_f1_2px"].items()}
         lines += [

@@ -23,9 +23,10 @@ def panel(axes: Axes, found: Mapping[str, Any]) -> None:
     """One sweep."""
     same_size = len({row["pixels"] for row in found["rows"]}) == 1
     by, unit = ("model_flops", "GFLOP a step") if same_size else ("pixels", "Mpx a batch")
-    cost = [row[by] / (1e9 if same_size else 1e6) for row in found["rows"]]
+    rows = [row for row in found["rows"] if not any("refused" in stage for stage in row["stages"].values())]
+    cost = [row[by] / (1e9 if same_size else 1e6) for row in rows]
     for name, colour in zip(NAMES, LIGHT.curves, strict=True):
-        times = [row["ms"][name] for row in found["rows"]]
+        times = [row["stages"][name]["median_ms"] for row in rows]
         power = found["growth_exponent"][by][name]
         told = f"{NAMES[name]}" + ("" if power is None else f", power {power:.2f}")
         marker, line = STYLES[name]
@@ -33,9 +34,8 @@ def panel(axes: Axes, found: Mapping[str, Any]) -> None:
         axes.plot(cost, [times[-1] * c / cost[-1] for c in cost], color=LIGHT.muted, linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    for c, row in zip(cost, found["rows"], strict=True):
-        axes.annotate(
-            str(row["value"]), (c, row["ms"]["train"]), (0, 6), textcoords="offset points", ha="center", fontsize=8
-        )
+    for c, row in zip(cost, rows, strict=True):
+        above = (c, row["stages"]["train"]["median_ms"])
+        axes.annotate(str(row["value"]), above, (0, 6), textcoords="offset points", ha="center", fontsize=8)
     label(axes, LIGHT, x=f"{unit} ({found['key']} beside the points; dotted: linear)", y="ms")
     axes.legend(frameon=False, fontsize=9, labelcolor=LIGHT.ink, loc="upper left")
