@@ -60,7 +60,7 @@ def soft_dice(
         mean over the classes but the background, sums over a batch instead of one volume, and the term s.
     """
     planes, truth = _masked(logits, label, valid)
-    probability = jax.nn.softmax(planes, axis=0) * valid[:, None, None].astype(jnp.float32)
+    probability = jax.nn.softmax(planes, axis=0) * valid[None, :, None, None].astype(jnp.float32)
     shared = jnp.sum(probability * truth, axis=(1, 2, 3))
     total = jnp.sum(probability**2, axis=(1, 2, 3)) + jnp.sum(truth, axis=(1, 2, 3))
     dice = (2 * shared + DICE_SMOOTH) / (total + DICE_SMOOTH)
@@ -99,7 +99,7 @@ def _masked(
     """Logits and one-hot truth in float32, both zero in the invalid examples, one plane a class."""
     # Planes, not channels: sums over three channels leave most of a vector unit idle.
     # Replaced, not multiplied by zero: 0 * NaN would carry a padded example into the loss and the gradient.
-    keep = valid[:, None, None]
+    keep = valid[None, :, None, None]
     planes = jnp.moveaxis(logits.astype(jnp.float32), -1, 0)
     truth = jax.nn.one_hot(label, logits.shape[-1], dtype=jnp.float32, axis=0)
     return jnp.where(keep, planes, 0.0), jnp.where(keep, truth, 0.0)
