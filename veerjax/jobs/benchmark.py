@@ -72,7 +72,7 @@ def run_benchmark(
 
 def compiled_stages(bench: Bench, progress: Callable[[str], None]) -> dict[str, Stage]:
     """All stages, before any is run, so that what does not fit is refused at once; nothing is taken from the disk."""
-    kept = jax.config.read("jax_enable_compilation_cache")
+    kept = jax.config.jax_enable_compilation_cache
     jax.config.update("jax_enable_compilation_cache", False)
     try:
         compiled = {}

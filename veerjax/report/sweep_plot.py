@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import ScalarFormatter
 
 from veerjax.report.canvas import LIGHT, figure, label, png
 
@@ -34,6 +35,9 @@ def panel(axes: Axes, found: Mapping[str, Any]) -> None:
         axes.plot(cost, [times[-1] * c / cost[-1] for c in cost], color=LIGHT.muted, linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.set_xticks(cost, [f"{c:.3g}" for c in cost])  # a logarithmic axis names powers of ten alone, crowded
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_formatter(ScalarFormatter())
     for c, row in zip(cost, rows, strict=True):
         above = (c, row["stages"]["train"]["median_ms"])
         axes.annotate(str(row["value"]), above, (0, 6), textcoords="offset points", ha="center", fontsize=8)
