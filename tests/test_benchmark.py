@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from veerjax.cli import main
 from veerjax.config import DataConfig, ModelConfig
@@ -72,6 +73,23 @@ def test_the_report_holds_every_stage_and_what_follows(
     printed = capsys.readouterr().out
     assert "training step alone" in printed
     assert "GFLOP by the layers' definition" in printed
+
+
+@pytest.mark.slow
+def test_compilations_are_timed_anew_whatever_lies_on_the_disk(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    for key, value in (("compilation_cache_dir", str(tmp_path)), ("persistent_cache_min_compile_time_secs", 0.0)):
+        kept = getattr(jax.config, f"jax_{key}")
+        request.addfinalizer(lambda key=key, kept=kept: jax.config.update(f"jax_{key}", kept))
+        jax.config.update(f"jax_{key}", value)
+    request.addfinalizer(compilation_cache.reset_cache)
+    compilation_cache.reset_cache()
+    jax.jit(lambda x: x * 3 + 1)(jax.numpy.ones(7)).block_until_ready()
+    before = set(tmp_path.iterdir())
+    assert before, "the cache is in use"
+    config = job.Config(name="x", batch=8, data=DataConfig(height=32, width=32), model=ModelConfig(features=(4,)))
+    job.compiled_stages(Bench.of(config, data_mesh()), lambda text: None)
+    assert set(tmp_path.iterdir()) == before
+    assert jax.config.jax_enable_compilation_cache
 
 
 @pytest.mark.slow

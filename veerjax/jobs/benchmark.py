@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from veerjax.config import Config, require
 from veerjax.data.stream import READ_THREADS, built_batches
@@ -73,7 +74,7 @@ def run_benchmark(
 def compiled_stages(bench: Bench, progress: Callable[[str], None]) -> dict[str, Stage]:
     """All stages, before any is run, so that what does not fit is refused at once; nothing is taken from the disk."""
     kept = jax.config.jax_enable_compilation_cache
-    jax.config.update("jax_enable_compilation_cache", False)
+    use_cache(False)
     try:
         compiled = {}
         for name, stage in STAGES.items():
@@ -81,7 +82,13 @@ def compiled_stages(bench: Bench, progress: Callable[[str], None]) -> dict[str, 
             compiled[name] = stage(bench)
         return compiled
     finally:
-        jax.config.update("jax_enable_compilation_cache", kept)
+        use_cache(kept)
+
+
+def use_cache(wanted: bool) -> None:
+    """Whether compilations are taken from the disk; without the reset JAX keeps to what it decided first."""
+    jax.config.update("jax_enable_compilation_cache", wanted)
+    compilation_cache.reset_cache()
 
 
 def heading(config: Config, *, steps: int, devices: int | None = None) -> Report:
