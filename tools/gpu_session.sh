@@ -9,12 +9,14 @@
 #   train       the release weights for the time left, then packed (release) and evaluated
 # OUT holds few and small files, as a lent machine may return no others: results.tar.gz (every part's text, JSON and
 # plot), release.tar.gz, and run.tar.gz.* (the checkpoints in pieces); given again, OUT's run is trained on.
-# BATCH, STEPS, CONFIG and PEER_PYTHON change the benchmarks; --set changes the training.
+# BATCH, STEPS, CONFIG and PEER_PYTHON change the benchmarks; --set changes the training; PARTS="train release evaluate"
+# runs these alone, as a second call would.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?"usage: tools/gpu_session.sh OUT [SECONDS] [--set KEY=VALUE ...]"}
 seconds=${2:-540}
 shift $(($# < 2 ? $# : 2))
+parts=${PARTS:-env tests benchmark sweep peer train release evaluate}
 batch=${BATCH:-128} steps=${STEPS:-30} config=${CONFIG:-configs/unet.py}
 mkdir -p "$out"
 work=$(mktemp -d)
@@ -33,6 +35,7 @@ failed=""
 part() {
   local name=$1 time=$(($(left) - $2)) most=$3 status=0
   shift 3
+  case " $parts " in *" $name "*) ;; *) return ;; esac
   if [ "$time" -gt "$most" ]; then time=$most; fi
   if [ "$time" -le 0 ]; then
     failed="$failed $name(no time)"
@@ -55,11 +58,11 @@ if [ -z "${ALLOW_CPU:-}" ] && ! python3 -c 'import jax, sys; sys.exit(jax.defaul
   exit 1
 fi
 JAX_PLATFORMS="" part tests 180 120 python3 -m pytest -q -m '' -p no:cacheprovider tests/test_accelerator.py
-part benchmark 180 120 "${veerjax[@]}" benchmark "${timing[@]}" --json "$results/benchmark.json"
-part sweep 180 120 "${veerjax[@]}" benchmark "${timing[@]}" --sweep "batch=$batch,$((batch * 2)),$((batch * 4))" \
+part benchmark 180 180 "${veerjax[@]}" benchmark "${timing[@]}" --json "$results/benchmark.json"
+part sweep 180 150 "${veerjax[@]}" benchmark "${timing[@]}" --sweep "batch=$batch,$((batch * 2)),$((batch * 4))" \
   --json "$results/sweep.json" --plot "$results/sweep.png"
 # The peer shares the device's memory.
-XLA_PYTHON_CLIENT_PREALLOCATE=false part peer 120 150 "${veerjax[@]}" benchmark "${timing[@]}" --against torch \
+XLA_PYTHON_CLIENT_PREALLOCATE=false part peer 120 180 "${veerjax[@]}" benchmark "${timing[@]}" --against torch \
   --peer-python "${PEER_PYTHON:-python3}" --json "$results/peer.json"
 part train 90 "$seconds" "${veerjax[@]}" train --config configs/release.py --workdir "$run" "$@"
 if [ -d "$run" ] && tar -cz -C "$work" run | split -b 15M - "$work/run.tar.gz."; then
