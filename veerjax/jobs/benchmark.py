@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -73,7 +73,7 @@ def run_benchmark(
 
 def compiled_stages(bench: Bench, progress: Callable[[str], None]) -> dict[str, Stage]:
     """All stages, before any is run, so that what does not fit is refused at once; nothing is taken from the disk."""
-    kept = jax.config.jax_enable_compilation_cache
+    kept = cast(Any, jax.config).jax_enable_compilation_cache  # older releases do not declare it
     use_cache(False)
     try:
         compiled = {}
