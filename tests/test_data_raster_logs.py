@@ -1,8 +1,4 @@
 import dataclasses
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import jax
@@ -10,11 +6,12 @@ import numpy as np
 import pytest
 from las_files import write_las
 
-from veerjax.data.built import load_built
+from veerjax.data.built import collated, load_built
 from veerjax.data.example import Example
+from veerjax.data.las_source import LAS, draw_windows, look_number
 from veerjax.data.logset import open_logs
 from veerjax.data.raster_logs import RasterLogs, build
-from veerjax.data.recipe import LAS, Recipe, draw_windows, look_number
+from veerjax.data.recipe import CONFIGS, Recipe
 from veerjax.data.rendered import rendered_batches
 from veerjax.data.wells import well_windows
 from veerjax.errors import InputError
@@ -113,10 +110,10 @@ def test_the_look_of_a_window_depends_on_its_name_and_the_seed_alone(las_dir):
 
     def images(order: list[int], *, seed: int) -> np.ndarray:
         chosen = [windows[i] for i in order]
-        numbers = np.array([look_number(window) for window in chosen], np.uint32)
+        numbers = np.array([look_number(window.name) for window in chosen], np.uint32)
         x = np.stack([window.filled for window in chosen]).astype(np.float32)
         drawn = np.stack([window.drawn for window in chosen])
-        return np.asarray(draw_windows(np.int32(seed), numbers, x, drawn, width=SIZE["width"]).image)
+        return np.asarray(draw_windows(np.int32(seed), numbers, x, drawn, width=SIZE["width"], look="standard").image)
 
     forward, backward = images(list(range(8)), seed=0), images(list(range(7, -1, -1)), seed=0)
     np.testing.assert_array_equal(forward, backward[::-1])
@@ -152,23 +149,48 @@ def test_what_a_killed_build_left_is_cleared(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["1.0.0"]
 
 
+def test_a_dataset_has_the_shards_that_were_asked_for(tmp_path):
+    folder = build("raster_logs/standard", data_dir=tmp_path, num=6, num_shards=3, **SIZE)
+    for split in SPLITS:
+        assert len(list(folder.glob(f"raster_logs-{split}.array_record-*-of-00003"))) == 3
+        assert len(load_built("raster_logs/standard", data_dir=tmp_path, split=split)) == 6
+
+
+def test_more_shards_than_examples_are_refused_and_leave_nothing(tmp_path):
+    with pytest.raises(InputError, match="5 shards were asked for, but a split has fewer examples"):
+        build("raster_logs/standard", data_dir=tmp_path, num=2, num_shards=5, **SIZE)
+    assert not list((tmp_path / "raster_logs" / "standard").iterdir())
+
+
+def test_a_split_too_large_for_memory_is_sorted_on_disk_into_the_same_order(data_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr("veerjax.data.shuffling.MEMORY", 2000)
+    folder = build("raster_logs/standard", data_dir=tmp_path, num=NUM, **SIZE)
+    assert not list(folder.glob("*.tmp"))
+    for split in SPLITS:
+        first, second = (by_key("raster_logs/standard", where, split) for where in (data_dir, tmp_path))
+        assert list(first) == list(second)
+        for key in first:
+            assert_same(first[key], second[key])
+
+
 @pytest.mark.slow
-def test_a_killed_build_is_repeated_by_the_next(tmp_path):
-    code = (
-        "from veerjax.data.raster_logs import build; "
-        f"build(data_dir={str(tmp_path)!r}, num=100000, height=48, width=32)"
-    )
-    parent = tmp_path / "raster_logs" / "standard"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 120
-    while not list(parent.glob("incomplete.*")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert list(parent.glob("incomplete.*"))
-    build(data_dir=tmp_path, num=2, **SIZE)
-    assert [path.name for path in parent.iterdir()] == ["1.0.0"]
-    assert len(load_built("raster_logs/standard", data_dir=tmp_path, split="test")) == 2
+def test_a_colour_dataset_has_three_channels(tmp_path):
+    build("raster_logs/colour", data_dir=tmp_path, num=2, **SIZE)
+    source = load_built("raster_logs/colour", data_dir=tmp_path, split="train")
+    assert source[0].image.shape == (48, 32, 3)
+    assert (source[0].image != source[0].image[..., :1]).any()
+    assert collated([source[0], source[1]]).image.shape == (2, 48, 32, 3)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_card_names_licence_and_source(tmp_path, name):
+    info = RasterLogs(data_dir=tmp_path, config=name).info
+    real = {"las": "curves of LAS files", "folder": "a user's own scans", "kgs": "Kansas Geological Survey"}
+    assert real.get(name, "Rendered") in info.description
+    licence = {"las": "files it was built from", "folder": "files it was built from", "kgs": "credit the Kansas"}
+    assert licence.get(name, "Apache-2.0") in str(info.redistribution_info.license)
+    assert "veerjax" in info.citation
+    assert info.features["image"].shape[-1] == (3 if name == "colour" else 1)
 
 
 def test_portions_count_every_example_once(data_dir):
@@ -205,12 +227,15 @@ def test_built_and_rendered_batches_are_alike(data_dir):
             {"name": "raster_logs/standart"},
             "there is no dataset 'raster_logs/standart'.*mean 'raster_logs/standard'",
         ),
-        ({"name": "raster_logs/las"}, "give the folder of LAS files"),
+        ({"name": "raster_logs/las"}, "give the folder of LAS files with --las-dir"),
         ({"name": "raster_logs/las", "las_dir": "nowhere"}, "there is no folder 'nowhere'"),
-        ({"name": "raster_logs/las", "las_dir": ".", "num": 3}, "leave the number of examples out"),
-        ({"las_dir": "."}, "a folder of LAS files is for 'las'"),
+        ({"name": "raster_logs/las", "las_dir": ".", "num": 3}, "--num was given, which is for .*not for 'las'"),
+        ({"las_dir": "."}, "--las-dir was given, which is for las, not for 'standard'"),
         ({"num": 0}, "0 examples were asked for"),
         ({"height": 8}, "each side must be at least 16 px"),
+        ({"seed": -1}, "the seed is -1; write a number from 0"),
+        ({"engine": "baem"}, "--engine is 'baem'.*mean 'beam'"),
+        ({"beam_args": "--runner=DirectRunner"}, "--beam-args are for Apache Beam; give --engine beam too"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(tmp_path, changes, sentence):
@@ -224,8 +249,8 @@ def test_an_unknown_config_of_a_recipe_is_refused():
         Recipe(config="lass")
 
 
-def test_a_builder_without_a_recipe_says_how_to_build(tmp_path):
-    with pytest.raises(InputError, match="raster_logs needs a recipe; build it by veerjax data build"):
+def test_a_builder_without_a_source_says_how_to_build(tmp_path):
+    with pytest.raises(InputError, match="raster_logs needs a source; build it by veerjax data build"):
         RasterLogs(data_dir=tmp_path, config=LAS).download_and_prepare()
 
 

@@ -7,7 +7,7 @@ from las_files import write_las
 
 from veerjax.data.wells import FT_PER_M, WindowSpec, interpolated, split_of_wells, well_windows
 from veerjax.errors import InputError
-from veerjax.synthesis.strokes import REACH_PX
+from veerjax.synthesis.draw import MARGIN_PX
 
 HEIGHT, WIDTH, PX_PER_FT = 64, 100, 2.0
 DEPTH = np.arange(1000.0, 1096.5, 0.5)  # three windows of 32 ft
@@ -37,7 +37,7 @@ def test_a_straight_line_of_values_is_drawn_where_its_scale_puts_it(tmp_path):
 
 def test_margin_rows_are_the_neighbouring_windows_rows(tmp_path):
     above, below, _ = windows_of(tmp_path, curves={"GR": ramp(15, 135), "CALI": ramp(14, 8)})
-    np.testing.assert_allclose(above.x[:, -2 * REACH_PX :], below.x[:, : 2 * REACH_PX], atol=1e-9)
+    np.testing.assert_allclose(above.x[:, -2 * MARGIN_PX :], below.x[:, : 2 * MARGIN_PX], atol=1e-9)
 
 
 def test_the_default_depth_scale_is_five_inches_per_hundred_feet_beside_a_track_of_two_and_a_half(tmp_path):
@@ -80,7 +80,7 @@ def test_a_resistivity_of_zero_is_null(tmp_path):
     values[10:20] = 0
     window = windows_of(tmp_path, curves={"ILD": values, "ILM": ramp(1, 9)})[0]
     assert not window.drawn[0].all()
-    assert window.drawn[1, REACH_PX:].all()
+    assert window.drawn[1, MARGIN_PX:].all()
 
 
 def test_values_off_the_scale_are_drawn_but_not_present(tmp_path):
@@ -88,7 +88,7 @@ def test_values_off_the_scale_are_drawn_but_not_present(tmp_path):
     rows = np.arange(HEIGHT) / PX_PER_FT + 1000
     assert not window.presence[0, rows < 1009].any()
     assert window.presence[0, rows > 1011].all()
-    assert window.drawn[0, REACH_PX:-REACH_PX].all()
+    assert window.drawn[0, MARGIN_PX:-MARGIN_PX].all()
     assert window.centreline[0, 0] > WIDTH
 
 
@@ -114,7 +114,7 @@ def test_null_rows_have_a_number_and_no_presence(tmp_path):
     caliper = ramp(14, 8)
     caliper[5:15] = np.nan
     window = windows_of(tmp_path, curves={"GR": ramp(15, 135), "CALI": caliper})[0]
-    null = ~window.drawn[1, REACH_PX:-REACH_PX]
+    null = ~window.drawn[1, MARGIN_PX:-MARGIN_PX]
     assert null.any()
     assert (window.centreline[1, null] == 0).all()
     assert not window.presence[1, null].any()

@@ -26,8 +26,8 @@ NO_LEARNING = ("all_background", "random_identity")
 def small_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     """`standard` in small pictures."""
 
-    def opened(data: str, *, split: str, data_dir: Path | None, limit: int | None) -> LogSet:
-        return rendered_set(data, split=split, count=limit or 12, **SIZE)
+    def opened(data: str, *, split: str, data_dir: Path | None, limit: int | None, channels: int) -> LogSet:
+        return rendered_set(data, split=split, count=limit or 12, channels=channels, **SIZE)
 
     monkeypatch.setattr(evaluate, "open_logs", opened)
 

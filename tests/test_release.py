@@ -17,8 +17,7 @@ from veerjax.jobs.evaluate import report_of, run_evaluation
 from veerjax.jobs.reader import Reader
 from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Track
 from veerjax.logs.las import read_las
-from veerjax.synthesis.draw import draw_curves
-from veerjax.synthesis.strokes import REACH_PX
+from veerjax.synthesis.draw import MARGIN_PX, draw_curves
 from veerjax.training.weights import release_folder
 
 PX_PER_FT, TRACK_PX = 10, 500  # 5 in/100 ft and a 2.5 in track at 200 dpi
@@ -105,7 +104,7 @@ def test_real_curves_survive_the_round_trip(reader: Reader, real_data: Path, tmp
     well = read_las(real_data / "las" / "38334746.las")
     calibration = gamma_and_caliper(top)
     [track] = calibration.tracks
-    depth_of_rows = top + (np.arange(-REACH_PX, 2000 + REACH_PX) + 0.5) / PX_PER_FT
+    depth_of_rows = top + (np.arange(-MARGIN_PX, 2000 + MARGIN_PX) + 0.5) / PX_PER_FT
     x = np.stack([
         scale.x(np.interp(depth_of_rows, well.depth, well.curves[scale.mnemonic]), track.left_px, track.right_px)
         for scale in track.curves

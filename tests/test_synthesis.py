@@ -9,7 +9,7 @@ import pytest
 
 from veerjax.errors import InputError
 from veerjax.synthesis import curves, paper, strokes
-from veerjax.synthesis.draw import draw, draw_batch, draw_curves, sample_key
+from veerjax.synthesis.draw import MARGIN_PX, draw, draw_batch, draw_curves, sample_key
 from veerjax.types import Batch
 
 drawer = jax.jit(
@@ -116,7 +116,7 @@ def test_a_stroke_has_its_width_across_every_slope() -> None:
 
 
 def test_a_kick_across_half_the_track_in_two_rows_is_drawn_to_its_tip() -> None:
-    rows = 41 + 2 * REACH
+    rows = 41 + 2 * MARGIN_PX
     x = jnp.full(rows, 20.0).at[rows // 2].set(150.0)
     one = jax.jit(functools.partial(draw_curves, width=200))(
         jax.random.key(0), jnp.stack([x, x]), jnp.ones((2, rows), bool)
@@ -155,12 +155,12 @@ def test_blur_keeps_the_mean_and_nothing_happens_at_zero() -> None:
 
 def test_depth_lines_stand_at_their_pitch() -> None:
     u, jitter = jnp.full(4, 0.4), jax.random.uniform(jax.random.key(0), (64,))
-    strength = np.asarray(paper.depth_lines(u, jitter, height=512, scale=jnp.asarray(1.0)))
+    strength = np.asarray(paper.depth_lines(u, jitter, rows=jnp.arange(512) + 0.5, scale=jnp.asarray(1.0)))
     dark = strength > 0.1
     starts = np.flatnonzero(dark[1:] & ~dark[:-1])
     assert np.median(np.diff(starts)) == 10  # 10 px at 100 dpi for 2 ft
 
 
 def test_unknown_setting_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"the setting is 'standrad'; write one of standard .*did you mean 'standard'"):
+    with pytest.raises(InputError, match=r"the setting is 'standrad'; write one of standard, .*did you mean 'standard'"):
         draw(jax.random.key(0), height=32, width=32, setting="standrad")

@@ -25,7 +25,7 @@ def require(condition: bool, sentence: str) -> None:
 class DataConfig:
     """Where examples come from."""
 
-    setting: str = "standard"  # a rendered setting, drawn on the device from (seed, index)
+    setting: str = "standard"  # a rendered setting drawn on the device from (seed, index), or several in turn: "a+b"
     height: int = 256  # [px], a multiple of 16
     width: int = 256  # [px], the working width of a track
 
@@ -43,6 +43,7 @@ class ModelConfig:
     features: tuple[int, ...] = (16, 32, 64, 96, 128)  # channel widths, finest level first; multiples of 16 are fast
     stem: str = "space_to_depth"  # "full", or blocks of 2 or 4 px a side as channels: also "space_to_depth_4"
     norm: str = "batch"  # "batch" (running statistics) or "pixel" (over channels only)
+    channels: int = 1  # of the images that it reads: 1 grey, or 3 red, green and blue
     mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
     dtype: str = "auto"  # of the computation: "float32", "bfloat16", or "auto": bfloat16 on accelerators
 
@@ -51,6 +52,7 @@ class ModelConfig:
             len(self.features) >= 1 and all(width > 0 for width in self.features),
             f"model.features is {self.features}; it needs at least one positive channel width.",
         )
+        require(self.channels in (1, 3), f"model.channels is {self.channels}; write 1 for grey or 3 for RGB.")
         choice("model.stem", self.stem, ("full", "space_to_depth", "space_to_depth_4"))
         choice("model.norm", self.norm, ("batch", "pixel"))
         choice("model.dtype", self.dtype, ("auto", "float32", "bfloat16"))

@@ -17,7 +17,7 @@ from veerjax.labels import BACKGROUND, NUM_CURVES
 class Batch:
     """Images of tracks with the truth about their two curves."""
 
-    image: Float[Array, "batch height width channels"]  # grey level, 0 black to 1 white
+    image: Float[Array, "batch height width channels"]  # grey level or red, green and blue, 0 black to 1 white
     strokes: Bool[Array, "batch 2 height width"]  # the ink each curve owns; the two may overlap
     label: UInt8[Array, "batch height width"]  # class ids, curve 1 over curve 2
     centreline: Float[Array, "batch 2 height"]  # [px] where a curve crosses the centre of each row
@@ -28,6 +28,18 @@ class Batch:
     @property
     def size(self) -> int:
         return self.image.shape[0]
+
+
+def with_channels(image: Float[Array, "batch height width channels"], channels: int) -> Float[Array, "..."]:
+    """Images with 1 channel (the luma of ITU-R BT.601) or 3 (grey repeated), whichever they have."""
+    if image.shape[-1] == channels:
+        return image
+    return luma(image)[..., None] if channels == 1 else jnp.broadcast_to(image, (*image.shape[:-1], channels))
+
+
+def luma(rgb: Float[Array, "*shape 3"]) -> Float[Array, "*shape"]:
+    """What a grey scan keeps of red, green and blue along the last axis (ITU-R BT.601)."""
+    return jnp.tensordot(rgb, jnp.array([0.299, 0.587, 0.114]), axes=1)
 
 
 def blank(image: Float[Array, "batch height width channels"], *, label: Array | None = None) -> Batch:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from veerjax.config import nearest, require
 from veerjax.data.example import Example, example_of
@@ -79,7 +80,7 @@ def collated(examples: Sequence[Example]) -> Batch:
 
     codings = [[coding_index(name) for name in example.metadata.get("coding", ("", ""))] for example in examples]
     return Batch(
-        image=stacked("image", dtype=np.float32)[..., None] / 255,
+        image=with_channels(stacked("image", dtype=np.float32)) / 255,
         strokes=stacked("strokes", dtype=np.bool_),
         label=stacked("label", dtype=np.uint8),
         centreline=stacked("centreline", dtype=np.float32),
@@ -87,6 +88,11 @@ def collated(examples: Sequence[Example]) -> Batch:
         valid=jnp.ones(len(examples), bool),
         coding=jnp.asarray(codings),
     )
+
+
+def with_channels(images: Float[Array, "batch height width *channels"]) -> Float[Array, "batch height width channels"]:
+    """Images with an axis for their channels."""
+    return images[..., None] if images.ndim == 3 else images
 
 
 def coding_index(name: str) -> int:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Float64, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from veerjax.config import require
 from veerjax.data.logset import LogSet, Positions
 from veerjax.errors import InputError
 from veerjax.labels import NUM_CLASSES, NUM_CURVES
-from veerjax.logs.scan import read_scan
+from veerjax.logs.scan import MAX_PIXELS, pictures_of_any_size, read_scan
 from veerjax.logs.tables import read_pixels_csv
 from veerjax.models.model import prediction_from_probability
 from veerjax.tracing.trace import trace
@@ -34,9 +34,7 @@ def folder_set(folder: Path, *, limit: int | None) -> LogSet:
         InputError: no pair, an image without a label, two images with one label, an image of a single row or column,
             or a label of another size or with other classes.
     """
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGES and not is_label(path)]
-    require(bool(paths), f"{str(folder)!r} holds no image; put pairs NAME.png and NAME{LABEL} in it.")
-    paths = paths[:limit]
+    paths = image_paths(folder)[:limit]
     check_names(paths)
 
     def read(positions: Positions) -> tuple[Batch, list[str], list[str | None]]:
@@ -45,6 +43,17 @@ def folder_set(folder: Path, *, limit: int | None) -> LogSet:
 
     sizes = [size_of(label_path(path)) for path in paths]
     return LogSet(data=str(folder), split="all", sizes=sizes, read=read)
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """The images of a folder by name, labels left out.
+
+    Raises:
+        InputError: there is none.
+    """
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGES and not is_label(path)]
+    require(bool(paths), f"{str(folder)!r} holds no image; put pairs NAME.png and NAME{LABEL} in it.")
+    return paths
 
 
 def check_names(paths: Sequence[Path]) -> None:
@@ -84,12 +93,17 @@ def read_label(path: Path) -> UInt8[np.ndarray, "height width"]:
     """Class ids, from an 8-bit grey or palette PNG.
 
     Raises:
-        InputError: no such picture, or it holds other ids.
+        InputError: no such picture, too large a one, or it holds other ids.
     """
     try:
-        with Image.open(path) as picture:
-            mode, label = picture.mode, np.asarray(picture)
-    except (UnidentifiedImageError, OSError) as error:
+        with pictures_of_any_size(), Image.open(path) as picture:
+            mode, (width, height) = picture.mode, picture.size
+            require(
+                width * height <= MAX_PIXELS, f"{path} is {width} x {height} px; cut it and its scan into sections."
+            )
+            label = np.asarray(picture)
+    # A damaged PNG raises SyntaxError.
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise InputError(f"{path} cannot be read as a picture; write class ids as an 8-bit PNG.") from error
     require(mode in ("L", "P"), f"{path} is of mode {mode}; write class ids 0, 1 and 2 as an 8-bit grey PNG.")
     require(
@@ -103,11 +117,7 @@ def batch_of(paths: Sequence[Path]) -> Batch:
     """Pairs of one size as one batch."""
     images, labels = [read_scan(path) for path in paths], [read_label(label_path(path)) for path in paths]
     for path, image, label in zip(paths, images, labels, strict=True):
-        require(
-            image.shape == label.shape,
-            f"{path} is {image.shape[1]} x {image.shape[0]} px and its label {label.shape[1]} x {label.shape[0]}; "
-            "they must be of one size.",
-        )
+        check_sizes(path, image, label)
     label = np.stack(labels)
     strokes = label[:, None] == np.arange(1, NUM_CURVES + 1)[None, :, None, None]
     x, presence = traced(label)
@@ -125,6 +135,19 @@ def batch_of(paths: Sequence[Path]) -> Batch:
     )
 
 
+def check_sizes(path: Path, image: np.ndarray, label: np.ndarray) -> None:
+    """Refuses a label of another size than its image.
+
+    Raises:
+        InputError: they differ.
+    """
+    require(
+        image.shape == label.shape,
+        f"{path} is {image.shape[1]} x {image.shape[0]} px and its label {label.shape[1]} x {label.shape[0]}; "
+        "they must be of one size.",
+    )
+
+
 def traced(
     label: UInt8[np.ndarray, "batch height width"],
 ) -> tuple[Float[np.ndarray, "batch 2 height"], Bool[np.ndarray, "batch 2 height"]]:
@@ -139,6 +162,16 @@ def declared(table: Path, *, rows: int) -> tuple[Float[np.ndarray, "2 height"], 
     Raises:
         InputError: a column is missing, or it has another number of rows.
     """
+    x = declared_x(table, rows=rows)
+    return np.nan_to_num(x).astype(np.float32), np.isfinite(x)
+
+
+def declared_x(table: Path, *, rows: int) -> Float64[np.ndarray, "2 height"]:
+    """The table's own numbers [px], NaN where a curve is absent.
+
+    Raises:
+        InputError: a column is missing, or it has another number of rows.
+    """
     columns = read_pixels_csv(table)
     x = []
     for name in (f"curve_{k}_px" for k in range(1, NUM_CURVES + 1)):
@@ -149,4 +182,4 @@ def declared(table: Path, *, rows: int) -> tuple[Float[np.ndarray, "2 height"], 
             f"{table} has {len(columns[name])} rows and its image {rows}; one a row is needed.",
         )
         x.append(columns[name])
-    return np.nan_to_num(np.stack(x)).astype(np.float32), np.isfinite(np.stack(x))
+    return np.stack(x)

@@ -70,7 +70,14 @@ class LogSet:
         )
 
 
-def open_logs(data: str, *, split: str = "test", data_dir: Path | None = None, limit: int | None = None) -> LogSet:
+def open_logs(
+    data: str,
+    *,
+    split: str = "test",
+    data_dir: Path | None = None,
+    limit: int | None = None,
+    channels: int = 1,
+) -> LogSet:
     """The logs that a name stands for.
 
     Args:
@@ -78,6 +85,7 @@ def open_logs(data: str, *, split: str = "test", data_dir: Path | None = None, l
         split: `validation` or `test`, also `all` of a built dataset; a folder has none, and takes any of these
         data_dir: where a built dataset lies
         limit: logs at most, at least 1
+        channels: of rendered logs; others have their own
 
     Raises:
         InputError: unknown data or split, nothing there, a limit below 1, or a dataset of other classes.
@@ -85,7 +93,7 @@ def open_logs(data: str, *, split: str = "test", data_dir: Path | None = None, l
     require(limit is None or limit >= 1, f"the limit is {limit} logs; it must be at least 1, or None for all.")
     if data in SETTINGS:
         require(split in SPLITS, f"--split is {split!r}; {data} has validation and test.")
-        return rendered_set(data, split=split, count=limit or RENDERED_LOGS)
+        return rendered_set(data, split=split, count=limit or RENDERED_LOGS, channels=channels)
     if data.startswith("raster_logs/"):
         if data_dir is None:
             raise InputError(f"--data {data} is a built dataset; say where it lies with --data-dir.")
@@ -104,11 +112,20 @@ def open_logs(data: str, *, split: str = "test", data_dir: Path | None = None, l
     return folder_set(Path(data), limit=limit)
 
 
-def rendered_set(setting: str, *, split: str, count: int, height: int = TEST_HEIGHT, width: int = TEST_WIDTH) -> LogSet:
+def rendered_set(
+    setting: str,
+    *,
+    split: str,
+    count: int,
+    height: int = TEST_HEIGHT,
+    width: int = TEST_WIDTH,
+    channels: int = 1,
+) -> LogSet:
     """The first `count` logs of a setting's split, drawn when they are read."""
+    size = {"height": height, "width": width, "channels": channels}
 
     def read(positions: Positions) -> tuple[Batch, list[str], list[str | None]]:
-        batch = rendered_examples(setting, split=split, indices=jnp.asarray(positions), height=height, width=width)
+        batch = rendered_examples(setting, split=split, indices=jnp.asarray(positions), **size)
         return batch, [f"{setting}/{split}/{index:05d}" for index in positions], [None] * len(positions)
 
     return LogSet(data=setting, split=split, sizes=[(height, width)] * count, read=read)
@@ -128,7 +145,7 @@ def built_set(name: str, *, split: str, data_dir: Path, limit: int | None) -> Lo
         wells = [example.metadata.get("well") for example in examples]
         return built.collated(examples), [example.key for example in examples], wells
 
-    height, width = where[0][0][where[0][1]].image.shape
+    height, width = where[0][0][where[0][1]].label.shape
     return LogSet(data=name, split=split, sizes=[(height, width)] * len(where), read=read)
 
 

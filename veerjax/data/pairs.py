@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from veerjax.errors import InputError
 from veerjax.logs.calibration import CurveScale
 from veerjax.logs.las import Well
 
@@ -87,14 +88,22 @@ def plotted(well: Well, kind: TypicalCurve, *, curve_class: int) -> PlottedCurve
     """The well's curve of that kind on its scale, or None where it has none.
 
     Of several candidates the one with most values is taken, the earlier mnemonic where they are equal.
+
+    Raises:
+        InputError: its unit does not convert to the scale's.
     """
-    by_name = {name.upper(): name for name in reversed(well.curves)}
-    present = [by_name[mnemonic] for mnemonic in kind.mnemonics if mnemonic in by_name]
+    present = candidates(well, kind)
     counts = [np.isfinite(well.curves[name]).sum() for name in present]
     if not any(counts):
         return None
     mnemonic = present[int(np.argmax(counts))]
-    values = in_unit_of(kind, well.curves[mnemonic], unit=well.units.get(mnemonic, ""))
+    unit = well.units.get(mnemonic, "")
+    try:
+        values = in_unit_of(kind, well.curves[mnemonic], unit=unit)
+    except InputError as error:
+        raise InputError(
+            f"{mnemonic} is in {unit}, which does not convert to {kind.unit}; correct the unit."
+        ) from error
     left, right = shifted_edges(kind, values)
     scale = CurveScale(
         curve_class=curve_class, mnemonic=mnemonic, unit=kind.unit, left=left, right=right, scale=kind.scale
@@ -102,11 +111,23 @@ def plotted(well: Well, kind: TypicalCurve, *, curve_class: int) -> PlottedCurve
     return PlottedCurve(scale=scale, fraction=scale.x(values, 0.0, 1.0))
 
 
+def candidates(well: Well, kind: TypicalCurve) -> list[str]:
+    """The mnemonics under which the well holds such a curve, with values or not."""
+    by_name = {name.upper(): name for name in reversed(well.curves)}
+    return [by_name[mnemonic] for mnemonic in kind.mnemonics if mnemonic in by_name]
+
+
 def in_unit_of(
     kind: TypicalCurve, values: Float64[np.ndarray, " samples"], *, unit: str
 ) -> Float64[np.ndarray, " samples"]:
-    """Values in the unit of the scale; a porosity with a median over 1 is in percent, whatever its unit."""
-    factor = UNIT_FACTORS.get(unit.upper().replace(" ", ""), 1.0)
+    """Values in the unit of the scale; a porosity with a median over 1 is in percent, whatever its unit.
+
+    Raises:
+        InputError: the unit does not convert; none at all is taken for the scale's own.
+    """
+    from veerjax.data.units import factor_between
+
+    factor = factor_between(unit, kind.unit)
     if kind.porosity and factor == 1.0 and np.nanmedian(np.abs(values)) > 1:
         factor = 0.01
     return values * factor

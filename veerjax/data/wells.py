@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float64
 
 from veerjax import labels
 from veerjax.config import require
-from veerjax.data.pairs import TYPICAL_PAIRS, PlottedCurve, TypicalCurve, plotted
+from veerjax.data.pairs import TYPICAL_PAIRS, PlottedCurve, TypicalCurve, candidates, plotted
 from veerjax.errors import InputError
 from veerjax.logs.las import Well, read_las
-from veerjax.synthesis.strokes import REACH_PX
+from veerjax.synthesis.draw import MARGIN_PX
 
 FT_PER_M = 1 / 0.3048
 TRACK_IN = 2.5  # a track is this wide, and becomes the working width
@@ -37,7 +37,7 @@ class WindowSpec:
     depth_top_ft: float  # at the top edge of the image's first row
     depth_bottom_ft: float  # at the bottom edge of its last
     width: int  # of the track [px]
-    x: Float64[np.ndarray, "2 rows"]  # [px], `REACH_PX` rows more at both ends; NaN where the curve is null
+    x: Float64[np.ndarray, "2 rows"]  # [px], `MARGIN_PX` rows more at both ends; NaN where the curve is null
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class WindowSpec:
     @property
     def centreline(self) -> Float64[np.ndarray, "2 height"]:
         """`filled` for the image's own rows [px]."""
-        return self.filled[:, REACH_PX:-REACH_PX]
+        return self.filled[:, MARGIN_PX:-MARGIN_PX]
 
     @property
     def presence(self) -> Bool[np.ndarray, "2 height"]:
@@ -81,7 +81,7 @@ def well_windows(folder: str | Path, *, height: int, width: int, px_per_ft: floa
         InputError: there is no such folder, it has no LAS file, or none gives a window.
     """
     paths = las_files(folder)
-    scale = px_per_ft or width * DEPTH_IN_PER_FT / TRACK_IN
+    scale = px_per_ft or px_per_ft_of(width)
     windows, refused = [], []
     for path in paths:
         try:
@@ -115,11 +115,10 @@ def windows_of_well(well: Well, *, file: str, height: int, width: int, px_per_ft
     """All windows of one well.
 
     Raises:
-        InputError: it has none.
+        InputError: it has none, or a curve's unit does not convert; the file is named.
     """
-    pairs = {name: found for name, pair in TYPICAL_PAIRS.items() if (found := pair_of(well, pair))}
-    require(bool(pairs), f"{file} holds no known pair of curves (it has {', '.join(well.curves) or 'none'}).")
-    depth_ft = well.depth * (FT_PER_M if well.unit == "m" else 1.0)
+    pairs = pairs_of_well(well, file=file)
+    depth_ft = depth_in_feet(well)
     windows = []
     for name, curves in pairs.items():
         for index, (top, x) in enumerate(stretches(depth_ft, curves, height=height, px_per_ft=px_per_ft)):
@@ -141,6 +140,32 @@ def windows_of_well(well: Well, *, file: str, height: int, width: int, px_per_ft
     return windows
 
 
+def px_per_ft_of(width: int) -> float:
+    """The depth scale of 5 in/100 ft beside a track of `width` px, which is 2.5 in wide."""
+    return width * DEPTH_IN_PER_FT / TRACK_IN
+
+
+def depth_in_feet(well: Well) -> Float64[np.ndarray, " samples"]:
+    """The depth of each sample [ft]."""
+    return well.depth * (FT_PER_M if well.unit == "m" else 1.0)
+
+
+def pairs_of_well(well: Well, *, file: str) -> dict[str, tuple[PlottedCurve, PlottedCurve]]:
+    """The known pairs that a well holds, by name.
+
+    Raises:
+        InputError: it has none, only nulls in them, or a curve's unit does not convert; the file is named.
+    """
+    try:
+        pairs = {name: found for name, pair in TYPICAL_PAIRS.items() if (found := pair_of(well, pair))}
+    except InputError as error:
+        raise InputError(f"{file} cannot be plotted: {error}") from error
+    there = [name for name, pair in TYPICAL_PAIRS.items() if all(candidates(well, kind) for kind in pair)]
+    require(bool(pairs) or not there, f"{file} holds only nulls in a curve of each pair it has ({', '.join(there)}).")
+    require(bool(pairs), f"{file} holds no known pair of curves (it has {', '.join(well.curves) or 'none'}).")
+    return pairs
+
+
 def pair_of(well: Well, pair: tuple[TypicalCurve, TypicalCurve]) -> tuple[PlottedCurve, PlottedCurve] | None:
     """Both curves of a pair, or None where the well lacks one."""
     first, second = (plotted(well, kind, curve_class=k) for k, kind in enumerate(pair, start=labels.CURVE_1))
@@ -155,7 +180,7 @@ def stretches(
     px_per_ft: float,
 ) -> Iterator[tuple[float, Float64[np.ndarray, "2 rows"]]]:
     """The depth [ft] at the top of each window, first sample to last, and the curves in track fractions."""
-    offsets = (np.arange(-REACH_PX, height + REACH_PX) + 0.5) / px_per_ft
+    offsets = (np.arange(-MARGIN_PX, height + MARGIN_PX) + 0.5) / px_per_ft
     for index in range(int(np.ceil((depth_ft[-1] - depth_ft[0]) * px_per_ft / height))):
         top = float(depth_ft[0]) + index * height / px_per_ft
         yield top, np.stack([interpolated(depth_ft, curve.fraction, top + offsets) for curve in curves])
@@ -185,7 +210,7 @@ def interpolated(
 
 def on_track(x: Float64[np.ndarray, "2 rows"], *, width: int) -> Bool[np.ndarray, "2 height"]:
     """Whether each curve lies between the edges of the track, margin rows left out; NaN does not."""
-    inner = x[:, REACH_PX:-REACH_PX]
+    inner = x[:, MARGIN_PX:-MARGIN_PX]
     return (inner >= 0) & (inner < width)
 
 

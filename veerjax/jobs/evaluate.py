@@ -99,7 +99,8 @@ def run_evaluation(
     for name in weights:
         require(name not in BASELINES, f"{name!r} is a baseline; for weights in a folder of that name write ./{name}.")
     loaded = [load_weights(name) for name in weights]
-    logs = open_logs(data, split=split, data_dir=data_dir, limit=limit)
+    channels = max(item.config.model.channels for item in loaded)
+    logs = open_logs(data, split=split, data_dir=data_dir, limit=limit, channels=channels)
     mesh, clock = data_mesh(devices), Clock()
     methods: dict[str, Method] = {item.name: learned(item, mesh, clock) for item in loaded}
     baselines = installed_baselines() if baselines is None else baselines

@@ -14,6 +14,7 @@ from veerjax.report.page import Overlay
 from veerjax.tracing.trace import Trace
 from veerjax.training.sharding import data_mesh, over_examples
 from veerjax.training.weights import load_weights
+from veerjax.types import with_channels
 
 WORST, GUTTER_PX = 12, 8
 
@@ -43,7 +44,7 @@ def gallery(evaluation: Evaluation, method: str | None = None) -> list[Overlay]:
         portion = evaluation.logs.portion(np.array([index]), batch=1)
         batch = jax.device_put(portion.batch, over_examples(mesh))
         _, read = answer(batch, portion.names)
-        grey = np.asarray(batch.image)[0, ..., 0]
+        grey = np.asarray(with_channels(batch.image, 1))[0, ..., 0]
         picture = side_by_side(grey, one(true_trace(batch, present=True)), one(read))
         text = caption(evaluation, name, index)
         found.append(Overlay(kind=kind, name=evaluation.names[index], caption=text, picture=picture))

@@ -20,7 +20,7 @@ from veerjax.models.model import prediction_from_probability
 from veerjax.tracing.trace import Trace, trace
 from veerjax.training.sharding import over_examples, replicated
 from veerjax.training.weights import Weights
-from veerjax.types import Batch, Prediction
+from veerjax.types import Batch, Prediction, with_channels
 
 Answer = tuple[Prediction, Trace]
 Method = Callable[[Batch, Sequence[str]], Answer]  # a batch, split over the devices, and the names of its valid logs
@@ -95,7 +95,7 @@ def classical(mesh: Mesh, clock: Clock) -> Method:
 
     def answer(batch: Batch, names: Sequence[str]) -> Answer:
         del names
-        return jax.device_put(classical_batch(np.asarray(batch.image[..., 0])), over_examples(mesh))
+        return jax.device_put(classical_batch(np.asarray(with_channels(batch.image, 1)[..., 0])), over_examples(mesh))
 
     return _timed("classical", answer, clock)
 

@@ -8,10 +8,10 @@ from functools import partial
 import jax
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image
 
 from veerjax.config import require
 from veerjax.logs.calibration import Calibration, CurveScale
+from veerjax.logs.working import rescaled
 from veerjax.tracing.classical import classical_batch
 from veerjax.tracing.trace import Trace, trace
 from veerjax.tracing.windows import predict_strip
@@ -148,18 +148,6 @@ def as_unit_grey(image: np.ndarray) -> Float[np.ndarray, "height width"]:
         f"the image has the shape {image.shape}; give a grey one of (height, width).",
     )
     return image.astype(np.float32) / 255 if image.dtype == np.uint8 else image.astype(np.float32)
-
-
-def rescaled(crop: Float[np.ndarray, "height width"], width: int) -> Float[np.ndarray, "rows width"]:
-    """The crop at the working width, its rows scaled alike; shrinking averages, so thin lines turn pale, not lost."""
-    scale = width / crop.shape[1]
-    rows = max(round(crop.shape[0] * scale), 1)
-    if (rows, width) == crop.shape:
-        return crop
-    resized = Image.fromarray(crop).resize(
-        (width, rows), Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
-    )
-    return np.clip(np.asarray(resized), 0, 1)
 
 
 def mapped_back(found: Trace, *, left: int, crop: Sequence[int], working: Sequence[int]) -> dict[str, np.ndarray]:

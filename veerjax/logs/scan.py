@@ -64,18 +64,25 @@ def _check_file(path: Path) -> None:
 def _opened(path: Path) -> Iterator[Any]:
     """The file behind imageio's pillow plugin; pillow's own size limit and chatter are off meanwhile."""
     import imageio.v3 as iio
+
+    with pictures_of_any_size(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if _first_bytes(path) in TIFF_STARTS:
+            # pillow goes on with half a directory of tags, and libtiff then writes to stderr by itself.
+            warnings.filterwarnings("error", message="Corrupt EXIF data")
+        with iio.imopen(path, "r", plugin="pillow") as file:
+            yield file
+
+
+@contextmanager
+def pictures_of_any_size() -> Iterator[None]:
+    """Pillow's own size limit is off meanwhile; whoever opens a picture checks its size against `MAX_PIXELS`."""
     from PIL import Image
 
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if _first_bytes(path) in TIFF_STARTS:
-                # pillow goes on with half a directory of tags, and libtiff then writes to stderr by itself.
-                warnings.filterwarnings("error", message="Corrupt EXIF data")
-            with iio.imopen(path, "r", plugin="pillow") as file:
-                yield file
+        yield
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 

@@ -18,7 +18,7 @@ from veerjax.labels import NUM_CLASSES
 from veerjax.losses import segmentation_loss
 from veerjax.models.cost import Cost, forward_cost
 from veerjax.models.model import Model, Variables, prediction_from_probability
-from veerjax.types import Batch, Prediction
+from veerjax.types import Batch, Prediction, with_channels
 
 Images = Float[Array, "batch height width channels"]
 STEMS = {"full": 1, "space_to_depth": 2, "space_to_depth_4": 4}
@@ -117,11 +117,12 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
     net = UNet(features=config.features, stem=config.stem, norm=config.norm, dtype=compute_dtype(config.dtype))
 
     def init(key: PRNGKeyArray) -> Variables:
-        return dict(net.init(key, jnp.zeros((1, net.stride, net.stride, 1)), train=False))
+        return dict(net.init(key, jnp.zeros((1, net.stride, net.stride, config.channels)), train=False))
 
     def batch_loss(variables: Variables, batch: Batch, key: PRNGKeyArray) -> tuple[Float[Array, ""], Variables]:
         del key  # no dropout, no sampling
-        logits, changed = net.apply(variables, batch.image, train=True, mutable=["batch_stats"])
+        image = with_channels(batch.image, config.channels)
+        logits, changed = net.apply(variables, image, train=True, mutable=["batch_stats"])
         value = segmentation_loss(
             logits,
             batch.label,
@@ -137,10 +138,11 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         return jnp.moveaxis(jax.nn.softmax(jnp.moveaxis(logits, -1, 1), axis=1), 1, -1)
 
     def predict(variables: Variables, batch: Batch) -> Prediction:
-        probability = probability_of(variables, batch.image)
+        image = with_channels(batch.image, config.channels)
+        probability = probability_of(variables, image)
         if config.mirror:
             # A track read in a mirror is a track: the renderer draws both alike.
-            mirrored = probability_of(variables, batch.image[:, :, ::-1])[:, :, ::-1]
+            mirrored = probability_of(variables, image[:, :, ::-1])[:, :, ::-1]
             probability = (probability + mirrored) / 2
         return prediction_from_probability(probability)
 

@@ -59,7 +59,9 @@ class Bench:
 
     @property
     def size(self) -> dict[str, int]:
-        return {"height": self.config.data.height, "width": self.config.data.width}
+        """Of an image, as drawings take it."""
+        data = self.config.data
+        return {"height": data.height, "width": data.width, "channels": self.config.model.channels}
 
     @property
     def pixels(self) -> int:

@@ -8,13 +8,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from veerjax import labels
-from veerjax.config import choice
-from veerjax.synthesis import curves, paper, strokes
+from veerjax.config import require
+from veerjax.synthesis import clutter, curves, layout, likeness, page
+from veerjax.synthesis.doses import random_doses
+from veerjax.synthesis.geometry import MAX_TILT_PX
 from veerjax.synthesis.noise import dice, log_between
-from veerjax.types import Batch
+from veerjax.synthesis.settings import SETTINGS, Setting, setting_of, settings_in
+from veerjax.types import Batch, luma
 
-SETTINGS = ("standard",)
+__all__ = ["MARGIN_PX", "SETTINGS", "SPLITS", "check_mixture", "draw", "draw_batch", "draw_curves", "sample_key"]
+
 SPLITS = {"train": 0, "validation": 1, "test": 2}
+MARGIN_PX = 8 + MAX_TILT_PX  # rows of given curves above and below the image, enough for every setting
 
 
 def sample_key(seed: int | Array, split: str, index: int | Array) -> PRNGKeyArray:
@@ -23,55 +28,120 @@ def sample_key(seed: int | Array, split: str, index: int | Array) -> PRNGKeyArra
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(fixed), SPLITS[split]), index)
 
 
-def draw(key: PRNGKeyArray, *, height: int, width: int, setting: str = "standard") -> Batch:
+def draw(key: PRNGKeyArray, *, height: int, width: int, setting: str = "standard", channels: int = 1) -> Batch:
     """One example, without a batch axis, of two random curves.
 
+    Args:
+        key: of the sample
+        height: of the image [px]
+        width: of the image [px]
+        setting: of `settings.SETTINGS`
+        channels: 1 for grey, 3 for red, green and blue
+
     Raises:
-        InputError: unknown setting.
+        InputError: unknown setting, or another number of channels.
     """
-    choice("the setting", setting, SETTINGS)
+    chosen = setting_of(setting)
     curve_key, look_key = jax.random.split(key)
-    scale = drawing_scale(look_key)
-    rows = height + 2 * strokes.REACH_PX
-    x, drawn = curves.random_pair(curve_key, rows=rows, width=width, scale=scale)
-    return draw_curves(look_key, x, drawn, width=width)
+    scale = drawing_scale(look_key, finest=chosen.finest)
+    rows = height + 2 * layout.rows_beyond(chosen, width)
+    random_pair = curves.random_pair if chosen.invented else likeness.random_pair
+    x, drawn = random_pair(curve_key, rows=rows, width=width, scale=scale)
+    if chosen.pens == "identical":
+        x, drawn = left_one_first(x, drawn, width=width)
+    return look(look_key, x, drawn, width=width, setting=chosen, channels=channels)
 
 
-def drawing_scale(look_key: PRNGKeyArray) -> Float[Array, ""]:
-    """How many times 100 dpi a scan is: most near 1, some up to 3."""
-    return log_between(dice(jax.random.fold_in(look_key, 0)), 0.7, 3.0)
+def drawing_scale(look_key: PRNGKeyArray, *, finest: float = 3.0) -> Float[Array, ""]:
+    """How many times 100 dpi a scan is: most near 1, some up to `finest`."""
+    return log_between(dice(jax.random.fold_in(look_key, 0)), 0.7, finest)
+
+
+def left_one_first(
+    x: Float[Array, "2 rows"], drawn: Bool[Array, "2 rows"], *, width: int
+) -> tuple[Float[Array, "2 rows"], Bool[Array, "2 rows"]]:
+    """The curves in the order of their columns at the topmost row that shows both."""
+    there = drawn & (x >= 0) & (x < width)
+    first = jnp.argmax(there[0] & there[1])
+    swap = x[0, first] > x[1, first]
+    return jnp.where(swap, x[::-1], x), jnp.where(swap, drawn[::-1], drawn)
 
 
 def draw_curves(
-    look_key: PRNGKeyArray, x: Float[Array, "2 rows"], drawn: Bool[Array, "2 rows"], *, width: int
+    look_key: PRNGKeyArray,
+    x: Float[Array, "2 rows"],
+    drawn: Bool[Array, "2 rows"],
+    *,
+    width: int,
+    setting: str = "standard",
+    channels: int = 1,
 ) -> Batch:
     """One example, without a batch axis, of given curves: the same random look as `draw`.
 
+    A setting that displaces the page moves the curves too; where they are then, the example's centreline says.
+
     Args:
         look_key: decides pens, grid, tones and scanner
-        x: where each curve crosses each row's centre [px], with `strokes.REACH_PX` rows more above and below the image
+        x: where each curve crosses each row's centre [px], with `MARGIN_PX` rows more above and below the image
         drawn: whether the pen was down; a curve is present where it is drawn and on the track
         width: of the image [px]
+        setting: of `settings.SETTINGS`; of `identical_ink`, which curve is the first is the caller's to decide
+        channels: 1 for grey, 3 for red, green and blue
+
+    Raises:
+        InputError: unknown setting, or another number of channels.
     """
-    pen_key, tone_key, grid_key, scan_key = jax.random.split(jax.random.fold_in(look_key, 1), 4)
-    scale, height = drawing_scale(look_key), x.shape[1] - 2 * strokes.REACH_PX
-    pens, tones = strokes.random_pens(pen_key, scale=scale), paper.random_tones(tone_key)
-    ink, masks = jax.vmap(lambda x, d, pen: strokes.ink_and_mask(x, d, pen, width=width))(x, drawn, pens)
-    lines = paper.grid(grid_key, height=height, width=width, scale=scale)
-    image = tones.paper + (tones.grid - tones.paper) * lines
-    for curve in (1, 0):
-        image = jnp.minimum(image, image + (tones.inks[curve] - image) * ink[curve])
-    image = paper.scanned(scan_key, image, tones, thinnest=jnp.min(pens.stroke))
-    inner = slice(strokes.REACH_PX, strokes.REACH_PX + height)
+    chosen = setting_of(setting)
+    spare = MARGIN_PX - layout.rows_beyond(chosen, width)
+    inner = slice(spare, x.shape[1] - spare)
+    return look(look_key, x[:, inner], drawn[:, inner], width=width, setting=chosen, channels=channels)
+
+
+def look(
+    key: PRNGKeyArray,
+    x: Float[Array, "2 rows"],
+    drawn: Bool[Array, "2 rows"],
+    *,
+    width: int,
+    setting: Setting,
+    channels: int,
+) -> Batch:
+    """Curves, given with `layout.rows_beyond` rows more above and below the image, as a scan with its truth."""
+    require(channels in (1, 3), f"{channels} channels were asked for; write 1 for grey or 3 for RGB.")
+    # Part 2 of the key is the artefacts': settings without any look as they did before there were some.
+    pen_key, tone_key, grid_key, scan_key = jax.random.split(jax.random.fold_in(key, 1), 4)
+    doses = random_doses(jax.random.fold_in(key, 2), setting)
+    scale = drawing_scale(key, finest=setting.finest)
+    pens = page.random_pens(pen_key, setting, scale=scale)
+    grid = page.random_grid(grid_key, setting)
+    track = layout.placed(x, drawn, grid, doses, setting=setting, width=width, scale=scale)
+    strangers = None
+    if setting.has_strangers:
+        strangers = clutter.strangers(
+            jax.random.fold_in(key, 3), doses, x=track.x, pens=pens, geometry=track.geometry, scale=scale
+        )
+    ink, masks = layout.drawn_strokes(track, pens, strangers, doses, setting=setting, width=width, scale=scale)
+    layers = page.drawn_layers(
+        jax.random.fold_in(key, 4), track, grid, doses, setting=setting, ink=ink, width=width, scale=scale
+    )
+    image = page.scan(tone_key, scan_key, layers, doses, setting=setting, thinnest=jnp.min(pens.stroke))
+    seen = layout.remaining(track, doses)
     return Batch(
-        image=image[:, :, None],
-        strokes=masks,
-        label=label_of(masks),
-        centreline=x[:, inner],
-        presence=(drawn & (x >= 0) & (x < width))[:, inner],
+        image=in_channels(image, channels),
+        strokes=masks & seen[:, :, None],
+        label=label_of(masks & seen[:, :, None]),
+        centreline=track.centreline,
+        presence=track.presence & seen,
         valid=jnp.asarray(True),
         coding=pens.coding,
     )
+
+
+def in_channels(image: Float[Array, "kinds height width"], channels: int) -> Float[Array, "height width channels"]:
+    """A grey or coloured scan with as many channels as asked for."""
+    if channels == 1:
+        return (image[0] if len(image) == 1 else page.quantised(luma(jnp.moveaxis(image, 0, -1))))[:, :, None]
+    return jnp.moveaxis(jnp.broadcast_to(image, (channels, *image.shape[1:])), 0, -1)
 
 
 def label_of(masks: Bool[Array, "2 height width"]) -> Array:
@@ -81,8 +151,47 @@ def label_of(masks: Bool[Array, "2 height width"]) -> Array:
 
 
 def draw_batch(
-    seed: int | Array, split: str, indices: Array, *, height: int, width: int, setting: str = "standard"
+    seed: int | Array,
+    split: str,
+    indices: Array,
+    *,
+    height: int,
+    width: int,
+    setting: str = "standard",
+    channels: int = 1,
 ) -> Batch:
-    """The samples of a split by their indices."""
-    keys = jax.vmap(lambda index: sample_key(seed, split, index))(indices)
-    return jax.vmap(lambda key: draw(key, height=height, width=width, setting=setting))(keys)
+    """The samples of a split by their indices.
+
+    Args:
+        seed: names the training split's samples
+        split: of `SPLITS`
+        indices: of the samples; of a mixture of n settings, consecutive ones from a multiple of n on
+        height: of an image [px]
+        width: of an image [px]
+        setting: of `settings.SETTINGS`, or several joined by `+`: sample i of a mixture of n is of setting i mod n
+        channels: 1 for grey, 3 for red, green and blue
+
+    Raises:
+        InputError: unknown setting, another number of channels, or indices that do not divide among a mixture.
+    """
+    names = settings_in(setting)
+    check_mixture(setting, len(indices))
+    keys = jax.vmap(lambda index: sample_key(seed, split, index))(indices).reshape(-1, len(names))
+    size = {"height": height, "width": width, "channels": channels}
+    parts = [
+        jax.vmap(lambda key, name=name: draw(key, setting=name, **size))(keys[:, k]) for k, name in enumerate(names)
+    ]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]), *parts)
+
+
+def check_mixture(setting: str, batch: int) -> None:
+    """Refuses a batch that does not divide among the settings of a mixture.
+
+    Raises:
+        InputError: unknown setting, or such a batch; the nearest one that divides is named.
+    """
+    parts = len(settings_in(setting))
+    near = max(parts, round(batch / parts) * parts)
+    require(
+        batch % parts == 0, f"a batch of {batch} does not divide among the {parts} settings {setting}; write {near}."
+    )

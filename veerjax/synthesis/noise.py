@@ -6,7 +6,7 @@ CPU, so a step of the drawing draws all of its numbers at once and gives them th
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 
 def dice(key: PRNGKeyArray, *shape: int) -> Float[Array, "..."]:
@@ -48,3 +48,17 @@ def value_noise(
     blend = jnp.clip((fraction - 0.5) * sharpness + 0.5, 0, 1)
     blend = blend * blend * (3 - 2 * blend)
     return values[index] * (1 - blend) + values[index + 1] * blend
+
+
+def held(values: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The same numbers, computed once: XLA for CPU would else compute them anew for each tap or lookup that reads them.
+
+    It drops `optimization_barrier` before it fuses; but what a loop hands over, it must have.
+    """
+    halves = values.reshape(2, -1) if values.size % 2 == 0 else values.reshape(1, -1)
+    return jax.lax.map(lambda half: half, halves).reshape(values.shape)
+
+
+def lookup(table: Float[Array, " n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
+    """`table[index]`, the index being in bounds."""
+    return table.at[index].get(mode="promise_in_bounds")

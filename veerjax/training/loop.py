@@ -17,7 +17,7 @@ from veerjax.metrics.parts import CENTRELINE, LABEL, TOLERANCE
 from veerjax.metrics.scores import figures_of, measure
 from veerjax.models import build_model
 from veerjax.models.model import Model, Variables
-from veerjax.synthesis.draw import draw_batch
+from veerjax.synthesis.draw import check_mixture, draw_batch
 from veerjax.tracing.trace import trace
 from veerjax.training.checkpoint import BEST, Checkpoints, adopt_workdir
 from veerjax.training.optimiser import build_optimiser
@@ -57,6 +57,7 @@ def train(
     workdir = Path(workdir)
     mesh = data_mesh(devices)
     check_batch(config.batch, mesh)
+    check_mixture(config.data.setting, config.batch)
     warm = None if init_from is None else warm_start(init_from, config)
     adopt_workdir(workdir, config)
     model = build_model(config.model, config.loss)
@@ -91,8 +92,7 @@ def prepared(config: Config, model: Model, mesh: jax.sharding.Mesh) -> tuple[Tra
 
     def drawn_step(state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
         indices = jax.lax.with_sharding_constraint(state.step * config.batch + jnp.arange(config.batch), split)
-        size = {"height": config.data.height, "width": config.data.width}
-        batch = draw_batch(config.seed, "train", indices, setting=config.data.setting, **size)
+        batch = draw_batch(config.seed, "train", indices, **vars(config.data), channels=config.model.channels)
         batch = jax.lax.with_sharding_constraint(batch, split)
         return train_step(state, batch, jax.random.key(config.seed), model=model, tx=tx)
 
@@ -109,9 +109,13 @@ def validation(config: Config, model: Model, mesh: jax.sharding.Mesh) -> Validat
         return measure(prediction, trace(prediction), batch, parts=WATCHED)
 
     step_fn = jax.jit(functools.partial(eval_step, model=model, measure=measured))
-    size = {"height": config.data.height, "width": config.data.width}
+    count = config.validation.examples
     stream = rendered_batches(
-        config.data.setting, split="validation", count=config.validation.examples, batch=config.batch, **size
+        split="validation",
+        count=count,
+        batch=config.batch,
+        channels=config.model.channels,
+        **vars(config.data),
     )
     batches = [jax.device_put(batch, split) for batch in stream]
 

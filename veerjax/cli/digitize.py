@@ -1,0 +1,32 @@
+"""The command `veerjax digitize`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from veerjax.cli.arguments import WEIGHTS_HELP, command
+
+
+def add_digitize(commands: Any) -> None:
+    made = command(commands, "digitize", digitize, "Read the curves of scanned strips.")
+    made.add_argument("scans", nargs="+", type=Path, metavar="SCAN")
+    made.add_argument("--out", required=True, type=Path, help="folder for what it writes")
+    made.add_argument("--calibration", type=Path, help="TOML: depth anchors, tracks and scales; gives LAS and CSV")
+    made.add_argument("--weights", default="release", help=WEIGHTS_HELP + " (%(default)s)")
+    made.add_argument(
+        "--tracer", choices=("learned", "classical"), default="learned", help="classical needs no weights (%(default)s)"
+    )
+    made.add_argument("--step", type=float, help="depth step (0.5 ft or 0.1 m)")
+
+
+def digitize(arguments: argparse.Namespace) -> int:
+    from veerjax.jobs.digitize import digitize_scans
+
+    return digitize_scans(
+        arguments.scans,
+        arguments.out,
+        calibration=arguments.calibration,
+        weights=arguments.weights,
+        tracer=arguments.tracer,
+        step=arguments.step,
+    )

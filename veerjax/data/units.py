@@ -1,0 +1,29 @@
+"""Which units of values stand for each other, and by which factor."""
+
+from veerjax.data.pairs import UNIT_FACTORS
+from veerjax.errors import InputError
+
+# Units of one line convert; those without a factor in `UNIT_FACTORS` are the same unit under other names.
+FAMILIES = (
+    ("IN", "INCH", "INCHES", "INS", "MM", "CM"),
+    ("MV", "MVOLT", "MVOLTS", "MILLIVOLT", "MILLIVOLTS", "V"),
+    ("G/C3", "G/CC", "G/CM3", "GM/C3", "GM/CC", "GM/CM3", "GR/CC", "KG/M3", "K/M3"),
+    ("US/F", "US/FT", "USEC/F", "USEC/FT", "MICS/FT", "US/M", "USEC/M"),
+    ("V/V", "VOL/VOL", "M3/M3", "FT3/FT3", "CFCF", "DEC", "DECP", "FRAC", "FRACTION", "%", "PU", "LPU", "PERCENT"),
+    ("OHMM", "OHM-M", "OHM.M", "OHM/M", "OHMS", "OHMSM", "OHM"),
+    ("GAPI", "API", "APIU", "APIUNITS", "GAPIUNITS"),
+)
+
+
+def factor_between(given: str, wanted: str) -> float:
+    """What a value in one unit is multiplied by to be in another; 1 where either is not said.
+
+    Raises:
+        InputError: they do not convert.
+    """
+    given, wanted = ("".join(unit.upper().split()) for unit in (given, wanted))
+    if not given or not wanted or given == wanted:
+        return 1.0
+    if not any(given in family and wanted in family for family in FAMILIES):
+        raise InputError(f"{given} does not convert to {wanted}")
+    return UNIT_FACTORS.get(given, 1.0) / UNIT_FACTORS.get(wanted, 1.0)
