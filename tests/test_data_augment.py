@@ -10,6 +10,7 @@ from veerjax.data import augment
 from veerjax.data.augment import Augmentation, augmented
 from veerjax.data.example import Example
 from veerjax.errors import InputError
+from veerjax.labels import label_of
 
 HEIGHT, WIDTH, STROKE = 80, 64, 5
 NAMES = [field.name for field in dataclasses.fields(Augmentation)]
@@ -113,6 +114,54 @@ def test_a_curve_that_leaves_the_image_is_absent_and_one_off_it_stays_absent() -
         np.testing.assert_array_equal(found.centreline, x)
         np.testing.assert_array_equal(found.presence, log().presence & (x < WIDTH))
     assert found.presence.sum() == log().presence.sum() < 2 * HEIGHT
+
+
+def in_one_ink() -> Example:
+    """Two curves of one coding that cross some rows down."""
+    rows = np.arange(HEIGHT)
+    x = np.stack([24 + 12 * np.sin(rows / 12), 32 + 6 * np.cos(rows / 9)])
+    strokes = np.abs(np.arange(WIDTH) + 0.5 - x[:, :, None]) <= STROKE / 2
+    metadata = {"coding": ["solid", "solid"], "curves": [{"mnemonic": "A", "curve_class": 1}, {"mnemonic": "B"}]}
+    label = label_of(strokes)
+    return dataclasses.replace(log(), strokes=strokes, label=label, centreline=x, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda example: augment.mirrored(example, 0.0, strength=1.0),
+        lambda example: augment.cropped(augment.cropped(example, 0.0, strength=1.0), 0.0, strength=1.0),
+        lambda example: augment.shifted(example, 0.9, strength=1.0),
+        lambda example: augmented(example, np.random.default_rng(4), Augmentation(mirror=1)),
+    ],
+)
+def test_in_identical_ink_the_left_curve_stays_the_first(change: Callable[[Example], Example]) -> None:
+    found = change(in_one_ink())
+    top = int(np.argmax(found.presence.all(axis=0)))
+    assert found.presence[:, top].all()
+    assert found.centreline[0, top] < found.centreline[1, top]
+    np.testing.assert_array_equal(found.label, label_of(found.strokes))
+    for curve in range(2):
+        rows = np.flatnonzero(found.presence[curve])
+        columns = np.floor(found.centreline[curve, rows]).astype(int)
+        assert found.strokes[curve, rows, columns].all()
+
+
+def test_curves_that_change_places_take_their_scales_along_and_others_keep_theirs() -> None:
+    found = augment.mirrored(in_one_ink(), 0.0, strength=1.0)
+    assert found.metadata["curves"] == [{"mnemonic": "B", "curve_class": 1}, {"mnemonic": "A", "curve_class": 2}]
+    for coding in (["solid", "dash 2/2"], ["", ""]):
+        other = dataclasses.replace(in_one_ink(), metadata={"coding": coding})
+        kept = augment.mirrored(other, 0.0, strength=1.0)
+        np.testing.assert_array_equal(kept.strokes, other.strokes[..., ::-1])
+        assert kept.metadata == other.metadata
+
+
+def test_without_a_row_of_both_the_curve_that_begins_higher_is_the_first() -> None:
+    there = np.zeros((2, HEIGHT), bool)
+    there[0, 40:60], there[1, 10:30] = True, True
+    found = augment.mirrored(dataclasses.replace(in_one_ink(), presence=there), 0.0, strength=1.0)
+    assert np.argmax(found.presence, axis=1).tolist() == [10, 40]
 
 
 def test_mirroring_twice_gives_the_example_back_and_keeps_its_edge_on_the_track() -> None:

@@ -8,15 +8,16 @@ from las_files import write_las
 
 from veerjax.data.built import collated, load_built
 from veerjax.data.example import Example
-from veerjax.data.las_source import LAS, draw_windows, look_number
+from veerjax.data.las_source import draw_windows, look_number
 from veerjax.data.logset import open_logs
 from veerjax.data.raster_logs import RasterLogs, build
 from veerjax.data.recipe import CONFIGS, Recipe
 from veerjax.data.rendered import rendered_batches
+from veerjax.data.source import LAS
 from veerjax.data.wells import well_windows
 from veerjax.errors import InputError
-from veerjax.labels import CODINGS
-from veerjax.synthesis.draw import SPLITS, label_of
+from veerjax.labels import CODINGS, label_of
+from veerjax.synthesis.draw import RENDERER, SPLITS
 
 SIZE = {"height": 48, "width": 32}
 NUM = 5
@@ -141,6 +142,13 @@ def test_a_dataset_made_otherwise_is_not_taken_for_this_one(data_dir, las_dir, t
         build("raster_logs/las", data_dir=data_dir, las_dir=tmp_path, **SIZE)
 
 
+def test_a_dataset_of_an_older_renderer_is_not_taken_for_this_one(tmp_path, monkeypatch):
+    build("raster_logs/standard", data_dir=tmp_path, num=1, **SIZE)
+    monkeypatch.setattr("veerjax.data.rendered_source.RENDERER", RENDERER + 1)
+    with pytest.raises(InputError, match="holds a dataset made with another renderer; delete it or give another"):
+        build("raster_logs/standard", data_dir=tmp_path, num=1, **SIZE)
+
+
 def test_what_a_killed_build_left_is_cleared(tmp_path):
     leftover = tmp_path / "raster_logs" / "standard" / "incomplete.ABCDEF_1.0.0"
     leftover.mkdir(parents=True)
@@ -191,6 +199,7 @@ def test_the_card_names_licence_and_source(tmp_path, name):
     assert licence.get(name, "Apache-2.0") in str(info.redistribution_info.license)
     assert "veerjax" in info.citation
     assert info.features["image"].shape[-1] == (3 if name == "colour" else 1)
+    assert ("Curve 1 is drawn solid" in info.description) == (name not in ("identical_ink", "folder", "kgs"))
 
 
 def test_portions_count_every_example_once(data_dir):

@@ -24,9 +24,9 @@ from scan_files import (
 
 from veerjax.data.example import Example
 from veerjax.data.scans import ScanSource, folder_source
-from veerjax.data.strips import exclusive
 from veerjax.data.units import factor_between
 from veerjax.errors import InputError
+from veerjax.labels import label_of
 from veerjax.logs.tables import pixel_columns, write_pixels_csv
 from veerjax.logs.working import rescaled, rescaled_mask
 
@@ -90,7 +90,7 @@ def test_drawn_labels_lie_on_the_ink(options: dict, tmp_path: Path) -> None:
     (example,) = examples_of(source_of(tmp_path))
     check_on_ink(example, truth)
     np.testing.assert_array_equal(example.image, truth.image[:, LEFT_PX:-LEFT_PX])
-    np.testing.assert_array_equal(example.label, exclusive(example.strokes))
+    np.testing.assert_array_equal(example.label, label_of(example.strokes))
     depths = [TOP_FT, TOP_FT + ROWS / 2]
     depths = depths[::-1] if options.get("upwards") else depths
     assert [example.metadata["depth_top_ft"], example.metadata["depth_bottom_ft"]] == pytest.approx(depths)
@@ -192,7 +192,7 @@ def given_pair(folder: Path, name: str = "a", *, seed: int = 8, table: bool = Fa
     """A scan of one track with its label, and its table."""
     truth = drawn_track(seed=seed)
     Image.fromarray(truth.image[:, LEFT_PX:-LEFT_PX]).save(folder / f"{name}.png")
-    Image.fromarray(exclusive(truth.strokes)).save(folder / f"{name}.label.png")
+    Image.fromarray(label_of(truth.strokes)).save(folder / f"{name}.label.png")
     if table:
         x = truth.centreline.astype(np.float64)
         columns = pixel_columns(x, x, x, confidence=np.ones_like(x), presence=truth.presence)
@@ -204,7 +204,7 @@ def given_pair(folder: Path, name: str = "a", *, seed: int = 8, table: bool = Fa
 def test_given_labels_come_through(table: bool, tmp_path: Path) -> None:
     truth = given_pair(tmp_path, table=table)
     (example,) = examples_of(source_of(tmp_path))
-    np.testing.assert_array_equal(example.label, exclusive(truth.strokes))
+    np.testing.assert_array_equal(example.label, label_of(truth.strokes))
     np.testing.assert_array_equal(example.strokes[0], truth.strokes[0])
     both = example.presence & truth.presence
     assert both.mean() > 0.98
@@ -217,7 +217,7 @@ def test_given_labels_come_through(table: bool, tmp_path: Path) -> None:
 def test_a_label_with_a_calibration_is_cut_into_its_tracks(tmp_path: Path) -> None:
     truth = drawn_track(seed=8)
     label = np.zeros_like(truth.image)
-    label[:, LEFT_PX:-LEFT_PX] = exclusive(truth.strokes)
+    label[:, LEFT_PX:-LEFT_PX] = label_of(truth.strokes)
     Image.fromarray(np.tile(truth.image, (1, 2))).save(tmp_path / "a.png")
     Image.fromarray(np.tile(label, (1, 2))).save(tmp_path / "a.label.png")
     second = LEFT_PX + truth.image.shape[1]
@@ -226,7 +226,7 @@ def test_a_label_with_a_calibration_is_cut_into_its_tracks(tmp_path: Path) -> No
     (tmp_path / "a.toml").write_text(two)
     first, other = examples_of(source_of(tmp_path))
     assert [first.key, other.key] == ["folder/a/track1/00000", "folder/a/track2/00000"]
-    np.testing.assert_array_equal(first.label, exclusive(truth.strokes))
+    np.testing.assert_array_equal(first.label, label_of(truth.strokes))
     np.testing.assert_array_equal(first.label, other.label)
     assert [curve["mnemonic"] for curve in other.metadata["curves"]] == ["CGR", "CCALI"]
 

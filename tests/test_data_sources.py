@@ -7,18 +7,20 @@ from las_files import write_las
 from PIL import Image
 
 from veerjax.cli import main
+from veerjax.data import las_source
 from veerjax.data.built import load_built
 from veerjax.data.example import Example
-from veerjax.data.las_source import LasSource, RealWindow
+from veerjax.data.las_source import LasSource, RealWindow, draw_windows
 from veerjax.data.logset import open_logs
 from veerjax.data.recipe import CONFIGS, Recipe, left_out
 from veerjax.data.rendered_source import CHUNK, RenderedSource
+from veerjax.data.units import FT_PER_M
 from veerjax.data.variants import EDGE, STRETCH, variant
-from veerjax.data.wells import FT_PER_M, WindowSpec, interpolated, on_track, windows_of_well
+from veerjax.data.wells import WindowSpec, bridged, interpolated, present_rows, windows_of_well
 from veerjax.errors import InputError
 from veerjax.logs.calibration import CurveScale
 from veerjax.logs.las import read_las
-from veerjax.synthesis.draw import SETTINGS
+from veerjax.synthesis.draw import MARGIN_PX, SETTINGS
 
 SIZE = {"height": 48, "width": 32}
 DEPTH = np.arange(1000.0, 1400.0, 0.5)
@@ -203,7 +205,7 @@ def test_a_copy_that_would_show_too_little_is_stretched_less(tmp_path):
     window, depth = spec(tmp_path, held, index=0)
     for number in range(1, 20):
         copy, _ = variant(window, depth, number=number, seed=0)
-        assert on_track(copy.x, width=32).mean(axis=1).min() >= 0.5
+        assert present_rows(copy.x, width=32).mean(axis=1).min() >= 0.5
 
 
 def rewritten(path: Path, change) -> None:
@@ -289,14 +291,74 @@ def test_a_folder_without_a_usable_file_is_refused_whatever_is_asked(tmp_path):
         LasSource(folder=tmp_path / "las", keep_going=True, **SIZE).chunks()
 
 
-def test_a_changed_file_is_read_anew(three_wells):
+def test_a_changed_file_is_read_anew_by_the_next_source(three_wells):
     source = LasSource(folder=three_wells, **SIZE)
     before = source.as_metadata()["las_files"]
     held = len(windows(source, "train"))
     for path in three_wells.iterdir():
         well(three_wells, path.stem, depth=DEPTH[:400], curves={k: v[:400] for k, v in curves().items()})
+    source = LasSource(folder=three_wells, **SIZE)
     assert len(windows(source, "train")) < held
     assert source.as_metadata()["las_files"] != before
+
+
+def test_a_source_reads_each_file_once_to_digest_it(three_wells, monkeypatch):
+    read = []
+    digest = las_source.file_digest
+    monkeypatch.setattr(las_source, "file_digest", lambda path: read.append(path.name) or digest(path))
+    source = LasSource(folder=three_wells, augment=1, **SIZE)
+    for split in source.chunks():
+        windows(source, split)
+    source.as_metadata()
+    assert sorted(read) == ["a.las", "bb.las", "ccc.las"]
+
+
+@pytest.mark.slow
+def test_beside_a_gap_a_page_that_was_moved_shows_the_curve_where_it_is():
+    height, width = 96, 48
+    whole = np.repeat([[20.0], [38.0]], height + 2 * MARGIN_PX, axis=1)
+    broken = whole.copy()
+    broken[:, 60:72] = np.nan
+    drawn = {}
+    for name, x, there in (
+        ("whole", whole, np.isfinite(whole)),
+        ("gap", bridged(broken), np.isfinite(broken)),
+    ):
+        eight = np.repeat(x[None], 8, axis=0).astype(np.float32), np.repeat(there[None], 8, axis=0)
+        drawn[name] = draw_windows(np.int32(0), np.arange(8, dtype=np.uint32), *eight, width=width, look="hard")
+    present = np.asarray(drawn["gap"].presence)
+    assert (present.sum() < np.asarray(drawn["whole"].presence).sum()).all()
+    difference = np.abs(np.asarray(drawn["gap"].centreline) - np.asarray(drawn["whole"].centreline))
+    assert difference[present].max() < 0.01
+
+
+def test_in_identical_ink_the_left_curve_is_the_first_and_its_scale_follows(three_wells):
+    source = LasSource(folder=three_wells, look="identical_ink", augment=2, **SIZE)
+    plain = LasSource(folder=three_wells, look="clean", augment=2, **SIZE)
+    exchanges = 0
+    for held, usual in zip(windows(source, "train"), windows(plain, "train"), strict=True):
+        (example,) = source.make("train", (held,))
+        both = example.presence.all(axis=0)
+        top = int(np.argmax(both))
+        assert both[top]
+        assert example.centreline[0, top] <= example.centreline[1, top]
+        # Exact to the last bit: what is stored is the window's own, in the order that was drawn.
+        assert example.centreline.tobytes() == bridged(held.x)[:, MARGIN_PX:-MARGIN_PX].tobytes()
+        exchanged = not np.array_equal(held.x, usual.x, equal_nan=True)
+        exchanges += exchanged
+        order = slice(None, None, -1 if exchanged else 1)
+        np.testing.assert_array_equal(held.x, usual.x[order])
+        names = [scale["mnemonic"] for scale in usual.provenance["curves"]]
+        assert [scale["mnemonic"] for scale in example.metadata["curves"]] == names[order]
+        assert [scale["curve_class"] for scale in example.metadata["curves"]] == [1, 2]
+        change, before = example.metadata["augmentation"], usual.provenance["augmentation"]
+        assert (change is None) == (before is None)
+        assert change is None or change["gain"] == before["gain"][order]
+        for curve in range(2):
+            rows = np.flatnonzero(example.presence[curve])
+            columns = np.floor(example.centreline[curve, rows]).astype(int)
+            assert example.strokes[curve, rows, columns].mean() > 0.99
+    assert exchanges
 
 
 def test_every_real_file_is_usable(real_data):

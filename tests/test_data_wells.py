@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from las_files import write_las
 
-from veerjax.data.wells import FT_PER_M, WindowSpec, interpolated, split_of_wells, well_windows
+from veerjax.data.split import split_of_wells
+from veerjax.data.units import FT_PER_M
+from veerjax.data.wells import WindowSpec, bridged, interpolated, well_windows
 from veerjax.errors import InputError
 from veerjax.synthesis.draw import MARGIN_PX
 
@@ -110,15 +112,25 @@ def test_windows_with_a_curve_on_less_than_half_of_the_rows_are_left_out(tmp_pat
     assert [w.index for w in windows_of(tmp_path, curves={"GR": ramp(15, 135), "CALI": caliper})] == [0]
 
 
-def test_null_rows_have_a_number_and_no_presence(tmp_path):
+def test_null_rows_lie_on_a_straight_line_and_have_no_presence(tmp_path):
     caliper = ramp(14, 8)
+    whole = windows_of(tmp_path, curves={"GR": ramp(15, 135), "CALI": caliper})[0]
     caliper[5:15] = np.nan
     window = windows_of(tmp_path, curves={"GR": ramp(15, 135), "CALI": caliper})[0]
     null = ~window.drawn[1, MARGIN_PX:-MARGIN_PX]
     assert null.any()
-    assert (window.centreline[1, null] == 0).all()
     assert not window.presence[1, null].any()
+    np.testing.assert_allclose(window.centreline[1], whole.centreline[1], atol=1e-9)
     assert np.isfinite(window.filled).all()
+
+
+def test_gaps_are_bridged_by_straight_lines_and_held_at_the_ends():
+    nan = np.nan
+    x = np.array([[nan, nan, 0.1, 0.3, nan, nan, nan, 0.7, nan], [nan] * 9])
+    np.testing.assert_allclose(bridged(x)[0], [0.1, 0.1, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7, 0.7], atol=1e-12)
+    assert not bridged(x)[1].any()
+    known = np.isfinite(x)
+    assert bridged(x)[known].tobytes() == x[known].tobytes()
 
 
 def test_the_sp_scale_follows_the_baseline_in_whole_divisions(tmp_path):

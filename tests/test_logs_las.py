@@ -231,3 +231,19 @@ def test_what_las_cannot_hold_is_refused_and_nothing_written(tmp_path, changes, 
     with pytest.raises(InputError, match=sentence):
         written(tmp_path / "w.las", **changes)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("values_a_line", [1, 2, 5])
+def test_wrapped_data_may_have_any_number_of_values_on_a_line(tmp_path, values_a_line: int) -> None:
+    rows = [(100.0 + i, 10.0 + i, 20.0 + i, -999.25 if i == 1 else 30.0 + i, 40.0 + i) for i in range(4)]
+    head = "~V\nVERS. 2.0 :\nWRAP. YES :\n~W\nSTRT.F 100 :\nSTOP.F 103 :\nSTEP.F 1 :\nNULL. -999.25 :\nWELL. W :\n"
+    head += "~C\nDEPT.F :\nGR.GAPI :\nCALI.IN :\nSP.MV :\nDT.US/F :\n~A\n"
+    lines = []
+    for depth, *values in rows:
+        lines.append(str(depth))
+        lines += [" ".join(map(str, values[k : k + values_a_line])) for k in range(0, len(values), values_a_line)]
+    (tmp_path / "w.las").write_text(head + "\n".join(lines) + "\n")
+    well = read_las(tmp_path / "w.las")
+    np.testing.assert_array_equal(well.depth, [100, 101, 102, 103])
+    np.testing.assert_array_equal(well.curves["SP"], [30, np.nan, 32, 33])
+    np.testing.assert_array_equal(well.curves["DT"], [40, 41, 42, 43])

@@ -1,5 +1,6 @@
 """The renderer's laws."""
 
+import dataclasses
 import functools
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 
 from veerjax.errors import InputError
 from veerjax.synthesis import curves, paper, strokes
+from veerjax.synthesis import grid as grids
 from veerjax.synthesis.draw import MARGIN_PX, draw, draw_batch, draw_curves, sample_key
 from veerjax.types import Batch
 
@@ -154,13 +156,15 @@ def test_blur_keeps_the_mean_and_nothing_happens_at_zero() -> None:
 
 
 def test_depth_lines_stand_at_their_pitch() -> None:
-    u, jitter = jnp.full(4, 0.4), jax.random.uniform(jax.random.key(0), (64,))
-    strength = np.asarray(paper.depth_lines(u, jitter, rows=jnp.arange(512) + 0.5, scale=jnp.asarray(1.0)))
+    grid = dataclasses.replace(grids.random_grid(jax.random.key(0)), across=jnp.full(4, 0.4))
+    strength = np.asarray(grids.depth_lines(grid, rows=jnp.arange(512) + 0.5, scale=jnp.asarray(1.0)))
     dark = strength > 0.1
     starts = np.flatnonzero(dark[1:] & ~dark[:-1])
     assert np.median(np.diff(starts)) == 10  # 10 px at 100 dpi for 2 ft
 
 
 def test_unknown_setting_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"the setting is 'standrad'; write one of standard, .*did you mean 'standard'"):
+    with pytest.raises(
+        InputError, match=r"the setting is 'standrad'; write one of standard, .*did you mean 'standard'"
+    ):
         draw(jax.random.key(0), height=32, width=32, setting="standrad")

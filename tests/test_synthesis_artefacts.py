@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from veerjax.models.model import prediction_from_probability
-from veerjax.synthesis import clutter, geometry, layout, page, paper, placement, strokes, wear
+from veerjax.synthesis import clutter, geometry, glyphs, layout, page, paper, placement, strokes, wear
+from veerjax.synthesis import grid as grids
 from veerjax.synthesis.curves import random_pair
 from veerjax.synthesis.doses import NUMBERS, Doses, random_doses
 from veerjax.synthesis.settings import ARTEFACTS, Dose, Setting, setting_of
@@ -33,8 +34,8 @@ PAGE_ARTEFACTS: dict[str, Callable[[jax.Array, float], jax.Array]] = {
     "speckle": lambda image, s: wear.speckle(U, image, s, field=FIELD),
     "runs": lambda image, s: wear.runs(U, image, s, field=FIELD),
     "jpeg": lambda image, s: wear.jpeg(U, image, s),
-    "grid_breaks": lambda image, s: paper.broken(U, image, s),
-    "grid_texture": lambda image, s: paper.rough(FIELD, image, s),
+    "grid_breaks": lambda image, s: grids.broken(U, image, s),
+    "grid_texture": lambda image, s: grids.rough(FIELD, image, s),
     "patchy_ink": lambda image, s: image * paper.patchy(U, s, shape=image.shape),
 }
 
@@ -77,6 +78,7 @@ def test_an_even_hand_leaves_what_no_hand_leaves() -> None:
     hand = strokes.hand_of(X[0], pen, U, pen_speed=0.0, by_hand=0.0, scale=jnp.asarray(1.5))
     there = jnp.ones((1, SIZE), bool)
     one = {"reach": strokes.REACH_PX, "greatest_tilt": 0, "tilt": jnp.zeros(SIZE)}
+    one["lean"] = jnp.zeros(SIZE - 2 * strokes.REACH_PX)
     stacked = jax.tree.map(lambda leaf: leaf[None], (pen, hand))
     ink, mask = strokes.inks_and_masks(X[:1], there, *stacked, jnp.full(1, layout.NO_PERIOD), **one)
     plain_ink, plain_mask = strokes.ink_and_mask(X[0], there[0], pen, width=SIZE)
@@ -97,12 +99,20 @@ def test_strangers_shading_and_writing_of_strength_0_leave_nothing() -> None:
         assert any(seen) is drawn
     doses = Doses(strength={}, numbers={})
     flat, _ = layout.random_geometry(doses, rows=SIZE, width=SIZE)
-    assert not np.asarray(clutter.shading(U, X, 0.0, geometry=flat, beyond=8)).any()
-    assert np.asarray(clutter.shading(U, X, 1.0, geometry=flat, beyond=8)).any()
+    down = jnp.ones(X.shape, bool)
+    assert not np.asarray(clutter.shading(U, X, 0.0, drawn=down, geometry=flat, beyond=8)).any()
+    assert np.asarray(clutter.shading(U, X, 1.0, drawn=down, geometry=flat, beyond=8)).any()
+    assert not np.asarray(clutter.shading(U, X, 1.0, drawn=~down, geometry=flat, beyond=8)).any()
     rows = jnp.array([20.0, 60.0, 100.0])
     size = {"height": SIZE, "width": SIZE, "scale": jnp.asarray(1.0)}
     assert not np.asarray(clutter.writing(doses, depth_rows=rows, **size)).any()
-    assert not np.asarray(clutter.arrow(U, 0.0, target=X[0], **size)).any()
+    arrow = {"target": X[0], "width": SIZE, "scale": jnp.asarray(1.0)}
+    u = U.at[81].set(0.0)
+    assert not np.asarray(clutter.arrow(u, 0.0, there=down[0], **arrow)).any()
+    assert not np.asarray(clutter.arrow(u, 1.0, there=~down[0], **arrow)).any()
+    ink = np.asarray(clutter.arrow(u, 1.0, there=down[0], **arrow))
+    start = np.array([u[glyphs.ROW_DIE], u[glyphs.COLUMN_DIE]]) * SIZE
+    assert np.linalg.norm(np.argwhere(ink > 0.5) - start, axis=1).min() < 0.3 * SIZE
 
 
 def test_a_dose_occurs_as_often_and_as_strongly_as_it_says() -> None:
@@ -172,3 +182,36 @@ def test_curves_off_the_scale_are_labelled_where_their_wrap_puts_them() -> None:
     assert share > 0.9
     assert np.median(error) <= 0.5
     assert np.quantile(error, 0.9) <= 1
+
+
+@pytest.mark.slow
+def test_a_curve_on_the_border_stays_on_the_drawn_border_however_the_page_lies() -> None:
+    """The grid and the curves are displaced by one map."""
+    names = (*GEOMETRY,)
+    setting = dataclasses.replace(setting_of("clean"), artefacts={name: Dose(least=1.0) for name in names})
+    beyond = layout.rows_beyond(setting, LAW)
+
+    def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        doses = random_doses(key, setting)
+        grid = dataclasses.replace(page.random_grid(key, setting), there=jnp.asarray(True))
+        scale = jnp.asarray(1.0)
+        # Margins scale x, so an edge of the image becomes an edge of the track.
+        x = jnp.stack([jnp.full(LAW + 2 * beyond, 0.0), jnp.full(LAW + 2 * beyond, LAW - 1e-3)])
+        track = layout.placed(x, jnp.ones(x.shape, bool), grid, doses, setting=setting, width=LAW, scale=scale)
+        lines = grids.displaced_grid_lines(grid, track.geometry, height=LAW, scale=scale)
+        return track.centreline, track.presence, lines
+
+    x, there, lines = (np.asarray(a) for a in jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(3), 12)))
+    b, k, r = np.nonzero(there & (x > 1) & (x < LAW - 1))
+    assert len(b) > 0.75 * x.size
+    darkest = lines[b, r, np.floor(x[b, k, r]).astype(int)]
+    assert (darkest > 0.9).mean() > 0.99
+
+
+def test_noise_and_grains_are_independent() -> None:
+    key = jax.random.key(4)
+    _, noise_key, _, grain_key = jax.random.split(key, 4)
+    noise = jax.random.normal(noise_key, (SIZE, SIZE))
+    field, other = wear.fields(jax.random.bits(grain_key, (SIZE, SIZE), jnp.uint32))
+    for pair in ((noise, field), (noise, other), (field, other)):
+        assert abs(np.corrcoef(*(np.asarray(a).ravel() for a in pair))[0, 1]) < 0.03

@@ -65,6 +65,7 @@ def nearest_point(
     *,
     width: int,
     reach: int,
+    lean: Float[Array, " height"] | None = None,
     tilt: Float[Array, " width"] | None = None,
     greatest_tilt: int = 0,
     period: Float[Array, ""] | None = None,
@@ -79,6 +80,7 @@ def nearest_point(
         presence: whether the curve is there
         width: of the image [px]
         reach: distances up to this [px] are exact; greater ones are at least this, or `FAR_PX`
+        lean: row r of the image is moved to the right by `lean[r]` [px]
         tilt: the pixel at row r and column c shows what lies at row `r + tilt[c]` [px]
         greatest_tilt: a bound of its absolute value [px]
         period: the curve is repeated sideways at this distance [px]; its steps must be shorter
@@ -93,6 +95,8 @@ def nearest_point(
     step = jnp.append(jnp.diff(x), 0.0)
     joined = presence & jnp.append(presence[1:], False)
     columns = jnp.arange(width)[None, :] + 0.5
+    if lean is not None:
+        columns = columns - lean[:, None]
 
     def closest(start: int | Array, found: tuple[Array, Array], *, offsets: range) -> tuple[Array, Array]:
         squared, place = found

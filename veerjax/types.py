@@ -11,6 +11,8 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from veerjax.labels import BACKGROUND, NUM_CURVES
 
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ def with_channels(image: Float[Array, "batch height width channels"], channels: 
 
 def luma(rgb: Float[Array, "*shape 3"]) -> Float[Array, "*shape"]:
     """What a grey scan keeps of red, green and blue along the last axis (ITU-R BT.601)."""
-    return jnp.tensordot(rgb, jnp.array([0.299, 0.587, 0.114]), axes=1)
+    return jnp.tensordot(rgb, jnp.array(LUMA), axes=1)
 
 
 def blank(image: Float[Array, "batch height width channels"], *, label: Array | None = None) -> Batch:

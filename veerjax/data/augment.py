@@ -1,7 +1,8 @@
 """Stored examples varied anew each time they are read: pure functions of an example, random numbers and a strength.
 
 The truth follows every change exactly. A strength of 0 is exactly the identity. The provenance stays that of the stored
-example, and so does the coding: a mirrored dash is a dash.
+example, and so does the coding: a mirrored dash is a dash. Curves in identical ink change their places where the one
+that was on the left is not so any more.
 """
 
 import dataclasses
@@ -13,10 +14,11 @@ from PIL import Image, ImageFilter
 
 from veerjax.config import require
 from veerjax.data.example import Example
+from veerjax.data.identity import in_order
+from veerjax.types import LUMA
 
 FRINGE_PX = 2  # how far a stroke's grey seam reaches beyond its mask
 GREYS = np.arange(256) / 255
-LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +62,14 @@ def mirrored(example: Example, u: float, *, strength: float) -> Example:
     x = width - example.centreline
     # A curve on the very left edge is on the track; the right edge itself is off it.
     last = float(np.nextafter(np.float32(width), np.float32(0)))
-    return dataclasses.replace(
-        example,
-        image=np.ascontiguousarray(example.image[:, ::-1]),
-        strokes=np.ascontiguousarray(example.strokes[..., ::-1]),
-        label=np.ascontiguousarray(example.label[:, ::-1]),
-        centreline=np.where(example.presence, np.minimum(x, last), x),
+    return in_order(
+        dataclasses.replace(
+            example,
+            image=np.ascontiguousarray(example.image[:, ::-1]),
+            strokes=np.ascontiguousarray(example.strokes[..., ::-1]),
+            label=np.ascontiguousarray(example.label[:, ::-1]),
+            centreline=np.where(example.presence, np.minimum(x, last), x),
+        )
     )
 
 
@@ -75,11 +79,8 @@ def shifted(example: Example, u: float, *, strength: float) -> Example:
     if right == 0:
         return example
     x = example.centreline + right
-    return dataclasses.replace(
-        with_pictures_moved(example, right, axis=1),
-        centreline=x,
-        presence=example.presence & (x >= 0) & (x < example.label.shape[1]),
-    )
+    there = example.presence & (x >= 0) & (x < example.label.shape[1])
+    return in_order(dataclasses.replace(with_pictures_moved(example, right, axis=1), centreline=x, presence=there))
 
 
 def cropped(example: Example, u: float, *, strength: float) -> Example:
@@ -88,10 +89,12 @@ def cropped(example: Example, u: float, *, strength: float) -> Example:
     if down == 0:
         return example
     edge = example.centreline[:, :1] if down > 0 else example.centreline[:, -1:]
-    return dataclasses.replace(
-        with_pictures_moved(example, down, axis=0),
-        centreline=moved(example.centreline, down, axis=1, fill=edge),
-        presence=moved(example.presence, down, axis=1, fill=np.array(False)),
+    return in_order(
+        dataclasses.replace(
+            with_pictures_moved(example, down, axis=0),
+            centreline=moved(example.centreline, down, axis=1, fill=edge),
+            presence=moved(example.presence, down, axis=1, fill=np.array(False)),
+        )
     )
 
 
@@ -175,7 +178,7 @@ def thresholded(example: Example, u: float, *, strength: float) -> Example:
     if u >= strength:
         return example
     image = example.image
-    grey = image if image.ndim == 2 else image @ LUMA
+    grey = image if image.ndim == 2 else image @ np.array(LUMA)
     # The fainter curve decides, by a low percentile: most of a dotted curve's mask is the paper of its gaps.
     darks = [np.percentile(grey[stroke], 15) for stroke in example.strokes if stroke.any()]
     dark = max(darks, default=grey.min())

@@ -80,7 +80,7 @@ def collated(examples: Sequence[Example]) -> Batch:
 
     codings = [[coding_index(name) for name in example.metadata.get("coding", ("", ""))] for example in examples]
     return Batch(
-        image=with_channels(stacked("image", dtype=np.float32)) / 255,
+        image=with_channel_axis(stacked("image", dtype=np.float32)) / 255,
         strokes=stacked("strokes", dtype=np.bool_),
         label=stacked("label", dtype=np.uint8),
         centreline=stacked("centreline", dtype=np.float32),
@@ -90,7 +90,9 @@ def collated(examples: Sequence[Example]) -> Batch:
     )
 
 
-def with_channels(images: Float[Array, "batch height width *channels"]) -> Float[Array, "batch height width channels"]:
+def with_channel_axis(
+    images: Float[Array, "batch height width *channels"],
+) -> Float[Array, "batch height width channels"]:
     """Images with an axis for their channels."""
     return images[..., None] if images.ndim == 3 else images
 

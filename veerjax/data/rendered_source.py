@@ -12,7 +12,7 @@ import numpy as np
 from veerjax.data.example import Example, without_grey_axis
 from veerjax.data.rendered import rendered_examples
 from veerjax.labels import CODINGS
-from veerjax.synthesis.draw import SPLITS
+from veerjax.synthesis.draw import RENDERER, SPLITS
 from veerjax.types import Batch
 
 CHUNK = 8  # examples drawn at a time, always as many, so that one compiled function serves
@@ -64,7 +64,7 @@ class RenderedSource:
     def as_metadata(self) -> dict[str, Any]:
         """What the examples depend on."""
         plain = dataclasses.asdict(self)
-        return {"config": plain.pop("setting"), "num": plain.pop("count"), **plain}
+        return {"config": plain.pop("setting"), "num": plain.pop("count"), "renderer": RENDERER, **plain}
 
 
 def channels_of(config: str) -> int:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from veerjax.data.example import Example
 
+LAS, FOLDER, KGS = "las", "folder", "kgs"  # the configs made of real files
 Chunk = Any  # a small picklable value that names a few examples
 
 

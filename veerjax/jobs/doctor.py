@@ -14,6 +14,7 @@ from veerjax.data.defects import CHECKS_OF_ONE, Defect, own_defects
 from veerjax.data.duplicates import Coarse, alike, coarse_picture, curve_digests, image_digest
 from veerjax.data.health import Tally, figures, tally
 from veerjax.data.samples import Sample, SampleSplit, open_samples
+from veerjax.data.split import well_key
 from veerjax.errors import InputError
 
 RENDERED_COUNT = 200  # examples of each split of a rendered setting, unless a limit is given
@@ -230,10 +231,10 @@ def leaking_wells(records: Sequence[Record]) -> Iterator[Defect]:
     firsts: Mapping[tuple[str, str], Record] = {}
     for record in records:
         if record.well is not None:
-            firsts.setdefault((" ".join(record.well.upper().split()), record.split), record)
+            firsts.setdefault((well_key(record.well), record.split), record)
     return repeats(
         list(firsts.values()),
-        lambda r: [" ".join((r.well or "").upper().split())],
+        lambda r: [well_key(r.well or "")],
         "leaking_well",
         "is of a well that another split has too",
         across=True,

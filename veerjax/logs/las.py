@@ -1,6 +1,7 @@
 """LAS files: read as archives hold them (wrapped, descending, any encoding, any null), written strictly."""
 
 import io
+import logging
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ def _text(path: Path) -> str:
 def _parse(path: Path, text: str) -> Any:
     import lasio
 
+    logging.getLogger("lasio").setLevel(logging.CRITICAL)  # what matters of its chatter is refused below, in a sentence
     refusal = f"{path} is not a LAS file that can be read; it needs ~V, ~W, ~C and ~A sections"
     sections = {line.lstrip()[1:2].upper() for line in text.splitlines() if line.lstrip().startswith("~")}
     if "\0" in text or not {"C", "A"} <= sections:
@@ -86,12 +88,25 @@ def _parse(path: Path, text: str) -> Any:
     try:
         header = lasio.read(io.StringIO(text), ignore_data=True, **options)
         wrapped = "WRAP" in header.version and str(header.version["WRAP"].value).strip().upper() == "YES"
+        if wrapped:
+            text = _one_line_a_depth(text, columns=len(header.curves))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return lasio.read(io.StringIO(text), engine="normal" if wrapped else "numpy", **options)
     # lasio reports damage with whatever its parser stumbled over, and with bare Exceptions of its own.
     except Exception as error:
         raise InputError(f"{refusal} ({type(error).__name__}: {' '.join(str(error).split())[:120]}).") from error
+
+
+def _one_line_a_depth(text: str, *, columns: int) -> str:
+    """Wrapped data with each depth's values on one line: lasio takes one value a line for a single column."""
+    lines = text.splitlines()
+    start = next(row for row, line in enumerate(lines) if line.lstrip()[:2].upper() == "~A") + 1
+    values = " ".join(line for line in lines[start:] if not line.lstrip().startswith("#")).split()
+    if columns == 0 or len(values) % columns:
+        return text
+    rows = (" ".join(values[place : place + columns]) for place in range(0, len(values), columns))
+    return "\n".join([*lines[:start], *rows]) + "\n"
 
 
 def _depth_position(path: Path, curves: Any) -> int:

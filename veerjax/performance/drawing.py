@@ -112,8 +112,9 @@ class Drawing:
             return part
 
         def threshold(key: jax.Array) -> Any:
-            u = dice(key, NUMBERS)
-            level = wear.worn_threshold(u, u[0], bloom=u[1], dropout=u[2], shape=shape, contrast=u[3])
+            u, contrast = dice(key, NUMBERS), jnp.asarray(0.5)
+            level = wear.bloom(u, u[0], u[1], contrast=contrast)
+            level = wear.dropout(u, jnp.broadcast_to(level, shape), u[2], contrast=contrast)
             return paper.thresholded(self.image(key), level, u[4] < 0.5)
 
         return {

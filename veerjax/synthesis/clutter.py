@@ -10,10 +10,9 @@ from veerjax.synthesis import glyphs
 from veerjax.synthesis.curves import random_curve
 from veerjax.synthesis.doses import Doses
 from veerjax.synthesis.geometry import Geometry
-from veerjax.synthesis.noise import between, held, lookup
+from veerjax.synthesis.noise import Dice, between, held, lookup
 from veerjax.synthesis.strokes import SOLID_PX, Pen
 
-Dice = Float[Array, " n"]
 Strength = float | Float[Array, ""]
 Edge = Float[Array, ""]
 WORDS, NUMBERS = 2, 3  # call-outs and depth numbers of a page
@@ -24,7 +23,7 @@ WORDS, NUMBERS = 2, 3  # call-outs and depth numbers of a page
 class Strangers:
     """Curves that nobody asked for."""
 
-    x: Float[Array, "strangers rows"]  # [px] on the scan before its tilt
+    x: Float[Array, "strangers rows"]  # [px] on the page before lean and tilt
     drawn: Bool[Array, "strangers rows"]
     pens: Pen
 
@@ -82,6 +81,7 @@ def shading(
     x: Float[Array, "2 rows"],
     strength: Strength,
     *,
+    drawn: Bool[Array, "2 rows"],
     geometry: Geometry,
     beyond: int,
 ) -> Float[Array, "height width"]:
@@ -89,19 +89,23 @@ def shading(
 
     Args:
         u: random numbers
-        x: of the curves on the scan, before the tilt [px]
+        x: of the curves on the page, before lean and tilt [px]
         strength: 0 leaves nothing
+        drawn: where both curves are, else nothing is shaded
         geometry: of the page
         beyond: rows of `x` above and below the image
     """
     low, high = jnp.min(x, axis=0), jnp.max(x, axis=0)
     curve = jnp.where(u[0] < 0.5, x[0], x[1])
-    low = jnp.where(u[1] < 0.35, geometry.left + geometry.lean, jnp.where(u[1] < 0.7, curve, low))
-    high = jnp.where(u[1] < 0.35, curve, jnp.where(u[1] < 0.7, geometry.right + geometry.lean, high))
-    low, high = held(jnp.stack([low, high]))
+    left, right = geometry.left, geometry.right
+    low = jnp.where(u[1] < 0.35, left, jnp.where(u[1] < 0.7, curve, low))
+    high = jnp.where(u[1] < 0.35, curve, jnp.where(u[1] < 0.7, right, high))
+    high = jnp.where(jnp.all(drawn, axis=0), high, low)
+    low, high = held(jnp.clip(jnp.stack([low, high]), left, right))
     height, width = x.shape[1] - 2 * beyond, geometry.tilt.shape[0]
     shown = jnp.arange(beyond, beyond + height)[:, None] + jnp.round(geometry.tilt).astype(jnp.int32)[None, :]
-    row, column = shown + 0.5, jnp.arange(width)[None, :] + 0.5
+    lean = geometry.lean[beyond : beyond + height, None]
+    row, column = shown + 0.5, jnp.arange(width)[None, :] + 0.5 - lean
     inside = jnp.clip(column - lookup(low, shown), 0, 1) * jnp.clip(lookup(high, shown) - column, 0, 1)
     pitch = between(u[2], 4.0, 10.0)
     hatch = (jnp.mod(row + jnp.where(u[3] < 0.5, column, -column), pitch) < 1.3).astype(jnp.float32)
@@ -139,12 +143,23 @@ def writing(
 
 
 def arrow(
-    u: Dice, strength: Strength, *, target: Float[Array, " rows"], height: int, width: int, scale: Float[Array, ""]
+    u: Dice,
+    strength: Strength,
+    *,
+    target: Float[Array, " height"],
+    there: Bool[Array, " height"],
+    width: int,
+    scale: Float[Array, ""],
 ) -> Float[Array, "height width"]:
-    """The arrow of the first call-out, to a curve that runs at `target` [px] in each row; half of them have one."""
-    start = jnp.stack([u[5] * height, u[6] * width])
+    """The arrow of the first call-out, to a curve that runs at `target` [px] where it is there; half have one.
+
+    `u` are the numbers that `glyphs.callouts` places the call-out by, and more.
+    """
+    height = target.shape[0]
+    start = jnp.stack([u[glyphs.ROW_DIE] * height, u[glyphs.COLUMN_DIE] * width])
     row = jnp.clip(start[0] + between(u[80], -0.15, 0.15) * height, 0, height - 1)
-    tip = jnp.stack([row, target[row.astype(jnp.int32)]])
+    nearest = row.astype(jnp.int32)
+    tip = jnp.stack([row, target[nearest]])
     along = (start - tip) / (jnp.linalg.norm(start - tip) + 1e-3)
     across = jnp.stack([-along[1], along[0]])
     size = 5 * jnp.clip(scale, 0.8, 2.5)
@@ -152,8 +167,8 @@ def arrow(
     distance = jnp.full((height, width), 1e3)
     for end in (tip + 0.8 * (start - tip), *barbs):
         distance = jnp.minimum(distance, distance_to_segment(tip, end, height=height, width=width))
-    there = (u[81] < 0.5) & (jnp.asarray(strength) > 0)
-    return jnp.where(there, strength * jnp.clip(0.5 + 0.6 * jnp.clip(scale, 0.8, 2.5) - distance, 0, 1), 0.0)
+    pointed = (u[81] < 0.5) & (jnp.asarray(strength) > 0) & there[nearest]
+    return jnp.where(pointed, strength * jnp.clip(0.5 + 0.6 * jnp.clip(scale, 0.8, 2.5) - distance, 0, 1), 0.0)
 
 
 def distance_to_segment(
@@ -181,16 +196,15 @@ def strangers(
     Args:
         key: random key
         doses: of the sample
-        x: the declared curves on the scan [px]
+        x: the declared curves on the page [px]
         pens: theirs
         geometry: of the page
         scale: how many times 100 dpi the drawing is
     """
-    lean = geometry.lean[None, :]
     names = ("first_stranger", "second_stranger")
     found = [
-        stranger(k, *doses.of(name), x=x - lean, pens=pens, left=geometry.left, right=geometry.right, scale=scale)
+        stranger(k, *doses.of(name), x=x, pens=pens, left=geometry.left, right=geometry.right, scale=scale)
         for k, name in zip(jax.random.split(key), names, strict=True)
     ]
     own, drawn, own_pens = jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
-    return Strangers(x=own + lean, drawn=drawn, pens=own_pens)
+    return Strangers(x=own, drawn=drawn, pens=own_pens)

@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from veerjax.synthesis.noise import between, dice, log_between, value_noise
+from veerjax.synthesis.noise import Dice, between, dice, log_between, value_noise
 
 Rows = Float[Array, " rows"]
-Dice = Float[Array, " n"]  # numbers in [0, 1], see `noise`
 KINDS = 3  # smooth, blocky, spiky
 
 

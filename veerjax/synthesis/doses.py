@@ -12,7 +12,7 @@ from veerjax.synthesis.settings import ARTEFACTS, Setting
 
 T = TypeVar("T")
 
-NUMBERS = 96  # of each artefact
+NUMBERS = 260  # of each artefact
 
 
 @dataclass(frozen=True, kw_only=True)

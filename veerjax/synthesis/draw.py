@@ -16,10 +16,22 @@ from veerjax.synthesis.noise import dice, log_between
 from veerjax.synthesis.settings import SETTINGS, Setting, setting_of, settings_in
 from veerjax.types import Batch, luma
 
-__all__ = ["MARGIN_PX", "SETTINGS", "SPLITS", "check_mixture", "draw", "draw_batch", "draw_curves", "sample_key"]
+__all__ = [
+    "MARGIN_PX",
+    "RENDERER",
+    "SETTINGS",
+    "SPLITS",
+    "check_mixture",
+    "draw",
+    "draw_batch",
+    "draw_curves",
+    "sample_key",
+]
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
-MARGIN_PX = 8 + MAX_TILT_PX  # rows of given curves above and below the image, enough for every setting
+# Rows of given curves above and below the image, enough for every setting.
+MARGIN_PX = max(setting_of(name).widest_px for name in SETTINGS) // 2 + 1 + MAX_TILT_PX
+RENDERER = 1  # changes whenever a setting other than `standard`, which never does, draws otherwise than before
 
 
 def sample_key(seed: int | Array, split: str, index: int | Array) -> PRNGKeyArray:
@@ -47,8 +59,6 @@ def draw(key: PRNGKeyArray, *, height: int, width: int, setting: str = "standard
     rows = height + 2 * layout.rows_beyond(chosen, width)
     random_pair = curves.random_pair if chosen.invented else likeness.random_pair
     x, drawn = random_pair(curve_key, rows=rows, width=width, scale=scale)
-    if chosen.pens == "identical":
-        x, drawn = left_one_first(x, drawn, width=width)
     return look(look_key, x, drawn, width=width, setting=chosen, channels=channels)
 
 
@@ -58,12 +68,24 @@ def drawing_scale(look_key: PRNGKeyArray, *, finest: float = 3.0) -> Float[Array
 
 
 def left_one_first(
-    x: Float[Array, "2 rows"], drawn: Bool[Array, "2 rows"], *, width: int
+    x: Float[Array, "2 rows"], drawn: Bool[Array, "2 rows"], *, width: int, beyond: int
 ) -> tuple[Float[Array, "2 rows"], Bool[Array, "2 rows"]]:
-    """The curves in the order of their columns at the topmost row that shows both."""
-    there = drawn & (x >= 0) & (x < width)
-    first = jnp.argmax(there[0] & there[1])
-    swap = x[0, first] > x[1, first]
+    """Curves of identical ink in the order that the image tells: the left one first, at its topmost row with both.
+
+    Where no row has both, the one that begins higher comes first.
+
+    Args:
+        x: of the curves [px]
+        drawn: whether the pen was down
+        width: of the image [px]
+        beyond: rows of `x` above and below the image, which do not count
+    """
+    inner = slice(beyond, x.shape[1] - beyond)
+    there = (drawn & (x >= 0) & (x < width))[:, inner]
+    both = there[0] & there[1]
+    crossed = x[0, inner][jnp.argmax(both)] > x[1, inner][jnp.argmax(both)]
+    begin = jnp.where(there.any(axis=1), jnp.argmax(there, axis=1), x.shape[1])
+    swap = jnp.where(both.any(), crossed, begin[1] < begin[0])
     return jnp.where(swap, x[::-1], x), jnp.where(swap, drawn[::-1], drawn)
 
 
@@ -85,7 +107,7 @@ def draw_curves(
         x: where each curve crosses each row's centre [px], with `MARGIN_PX` rows more above and below the image
         drawn: whether the pen was down; a curve is present where it is drawn and on the track
         width: of the image [px]
-        setting: of `settings.SETTINGS`; of `identical_ink`, which curve is the first is the caller's to decide
+        setting: of `settings.SETTINGS`; in identical ink, the example's first curve is the left one at its top
         channels: 1 for grey, 3 for red, green and blue
 
     Raises:
@@ -112,6 +134,8 @@ def look(
     pen_key, tone_key, grid_key, scan_key = jax.random.split(jax.random.fold_in(key, 1), 4)
     doses = random_doses(jax.random.fold_in(key, 2), setting)
     scale = drawing_scale(key, finest=setting.finest)
+    if setting.pens == "identical":
+        x, drawn = left_one_first(x, drawn, width=width, beyond=layout.rows_beyond(setting, width))
     pens = page.random_pens(pen_key, setting, scale=scale)
     grid = page.random_grid(grid_key, setting)
     track = layout.placed(x, drawn, grid, doses, setting=setting, width=width, scale=scale)

@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from veerjax.synthesis.noise import between, log_between, value_noise
+from veerjax.synthesis.noise import Dice, between, log_between, value_noise
 
-Dice = Float[Array, " n"]
 Strength = float | Float[Array, ""]
 Rows = Float[Array, " rows"]
 
@@ -82,10 +81,10 @@ def tilt(u: Dice, strength: Strength, *, width: int) -> Float[Array, " width"]:
 
 
 def bend(x: Rows, drawn: Bool[Array, " rows"], geometry: Geometry) -> tuple[Rows, Bool[Array, " rows"]]:
-    """A curve in the columns and rows of the scan, but for the tilt: rows are repeated or left out, never blended, so
-    that a kick's tip stays as long as it was."""
+    """A curve in the rows of the scan, but for the tilt: rows are repeated or left out, never blended, so that a kick's
+    tip stays as long as it was."""
     rows = jnp.clip(jnp.round(geometry.depth).astype(jnp.int32), 0, x.shape[0] - 1)
-    return x[rows] + geometry.lean, drawn[rows]
+    return x[rows], drawn[rows]
 
 
 def seen(
@@ -101,7 +100,7 @@ def seen(
     Args:
         x: where the curve crosses each row's centre before the tilt [px]
         there: whether it is there
-        column: where on the image each crossing lies [px], `x` after the wrap
+        column: where on the image each crossing lies [px], `x` after wrap and lean
         geometry: whose tilt is meant
     """
     rows, width = x.shape[0], geometry.tilt.shape[0]

@@ -20,9 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from PIL import Image
 
-from veerjax.synthesis.noise import between, log_between
-
-Dice = Float[Array, " n"]  # numbers in [0, 1], see `noise`
+from veerjax.synthesis.noise import Dice, between, log_between
 
 CHARACTERS = " 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.-/'#+"  # the first is a blank and fills short lines
 FACES = ("sans", "serif", "typewriter", "hand", "pen")
@@ -42,6 +40,7 @@ NOTES = (
     *("!???", "!???'", "!??'", "ARBUCKLE", "LANSING", "MISS.", "GAS SHOW", "SEE NOTE", "+!?", "KB !???"),
 )
 STAMPS = ("COPY", "RECEIVED", "FIELD", "FINAL", "FILE COPY", "ORIGINAL", "MICROFILM", "VOID", "FILED", "NO. !???")
+ROW_DIE, COLUMN_DIE = 4, 5  # the numbers of a line that place its middle on the page
 LINE_DICE = 6 + 3 * LENGTH  # numbers in [0, 1] that a random line of text is made from
 
 
@@ -191,7 +190,9 @@ def callouts(u: Float[Array, "items dice"], *, height: int, width: int, scale: F
         scale: how many times 100 dpi the page is
     """
     lines = random_lines(u, CALLOUTS, size=log_between(u[:, 2], 6.0, 11.0) * scale)
-    return centred(dataclasses.replace(lines, upwards=u[:, 3] < 0.2), row=u[:, 4] * height, column=u[:, 5] * width)
+    return centred(
+        dataclasses.replace(lines, upwards=u[:, 3] < 0.2), row=u[:, ROW_DIE] * height, column=u[:, COLUMN_DIE] * width
+    )
 
 
 def handwriting(u: Float[Array, "items dice"], *, height: int, width: int, scale: Float[Array, ""]) -> TextItems:
@@ -205,7 +206,7 @@ def handwriting(u: Float[Array, "items dice"], *, height: int, width: int, scale
         lift=between(lift, -0.12, 0.12),
         growth=between(growth, 0.8, 1.15),
     )
-    return centred(uneven, row=u[:, 4] * height, column=u[:, 5] * width)
+    return centred(uneven, row=u[:, ROW_DIE] * height, column=u[:, COLUMN_DIE] * width)
 
 
 def stamps(u: Float[Array, "items dice"], *, height: int, width: int, scale: Float[Array, ""]) -> TextItems:
@@ -217,7 +218,7 @@ def stamps(u: Float[Array, "items dice"], *, height: int, width: int, scale: Flo
         strength=between(u[:, 6 + LENGTH], 0.4, 1.0),
         frame=between(u[:, 7 + LENGTH], 0.08, 0.2) * lines.size,
     )
-    return centred(inked, row=u[:, 4] * height, column=u[:, 5] * width)
+    return centred(inked, row=u[:, ROW_DIE] * height, column=u[:, COLUMN_DIE] * width)
 
 
 def depth_numbers(u: Dice, rows: Float[Array, " items"], *, column: Array, scale: Float[Array, ""]) -> TextItems:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from veerjax.synthesis import geometry as geo
-from veerjax.synthesis import paper, placement, strokes, wear
+from veerjax.synthesis import grid as grids
+from veerjax.synthesis import placement, strokes, wear
 from veerjax.synthesis.clutter import Strangers
 from veerjax.synthesis.doses import Doses
 from veerjax.synthesis.geometry import Geometry
@@ -22,7 +23,7 @@ NO_PERIOD = 1e6  # [px] of a curve that does not wrap
 class Placed:
     """The two curves of a scan: as the pen has drawn them, and where they are seen."""
 
-    x: Float[Array, "2 rows"]  # [px] on the scan before its tilt, beyond the edges where it wraps
+    x: Float[Array, "2 rows"]  # [px] on the page before lean and tilt, beyond the edges where it wraps
     drawn: Bool[Array, "2 rows"]
     period: Float[Array, " 2"]  # [px] at which a curve repeats sideways
     geometry: Geometry
@@ -43,7 +44,7 @@ def tilt_rows(setting: Setting, width: int) -> int:
 def placed(
     x: Float[Array, "2 rows"],
     drawn: Bool[Array, "2 rows"],
-    grid: paper.Grid,
+    grid: grids.Grid,
     doses: Doses,
     *,
     setting: Setting,
@@ -68,12 +69,13 @@ def placed(
     wraps = jnp.zeros(2, jnp.int32)
     if "margins" in doses:
         x = left + x * ((right - left) / width)
-    if "hug" in doses:
-        pitch, start = paper.scale_pitch(grid.down, width=right - left, scale=scale)
-        x = doses.applied("hug", placement.hug, x, left=left, right=right, pitch=pitch, start=start)
     if "off_scale" in doses:
         u, strength = doses.of("off_scale")
         x, wraps = placement.off_scale(u, x, strength, left=left, right=right)
+    if "hug" in doses:
+        pitch, start = grids.scale_pitch(grid.down, width=right - left, scale=scale)
+        linear = grid.there & ~grids.is_logarithmic(grid)
+        x = doses.applied("hug", placement.hug, x, left=left, right=right, pitch=pitch, start=start, linear=linear)
     if not setting.has_geometry:
         there = drawn & (x >= 0) & (x < width)
         return Placed(
@@ -86,11 +88,12 @@ def placed(
             presence=there[:, inner],
         )
     x, drawn = jax.vmap(lambda x, drawn: geo.bend(x, drawn, geometry))(x, drawn)
-    column, allowed = on_track(x, wraps, geometry)
+    lean = geometry.lean[None, :]
+    column, allowed = placement.within(x, wraps, left=left, right=right)
     drawn = drawn & allowed
-    seen, there = jax.vmap(lambda x, there, column: geo.seen(x, there, column, geometry))(x, drawn, column)
-    column, allowed = on_track(seen, wraps, geometry)
-    offset = column - geometry.lean[None, :]
+    seen, there = jax.vmap(lambda *curve: geo.seen(curve[0], curve[1], curve[2], geometry))(x, drawn, column + lean)
+    offset, allowed = placement.within(seen, wraps, left=left, right=right)
+    column = offset + lean
     on = (offset >= left) & (offset < right) & (column >= 0) & (column < width)
     return Placed(
         x=x,
@@ -101,15 +104,6 @@ def placed(
         centreline=column[:, inner],
         presence=(there & allowed & on)[:, inner],
     )
-
-
-def on_track(
-    x: Float[Array, "2 rows"], wraps: Int[Array, " 2"], geometry: Geometry
-) -> tuple[Float[Array, "2 rows"], Bool[Array, "2 rows"]]:
-    """Columns [px] of curves after their wraps, and whether their number of wraps allows them."""
-    lean = geometry.lean[None, :]
-    column, allowed = placement.within(x - lean, wraps, left=geometry.left, right=geometry.right)
-    return column + lean, allowed
 
 
 def random_geometry(doses: Doses, *, rows: int, width: int) -> tuple[Geometry, Float[Array, ""]]:
@@ -161,8 +155,17 @@ def drawn_strokes(
     hands = jax.vmap(lambda x, pen, u: strokes.hand_of(x, pen, u, pen_speed=speed, by_hand=uneven, scale=scale))(
         x, pens, numbers
     )
+    beyond = rows_beyond(setting, width)
     ink, masks = strokes.inks_and_masks(
-        x, drawn, pens, hands, period, tilt=geometry.tilt, greatest_tilt=tilt_rows(setting, width), reach=reach
+        x,
+        drawn,
+        pens,
+        hands,
+        period,
+        lean=geometry.lean[beyond : x.shape[1] - beyond],
+        tilt=geometry.tilt,
+        greatest_tilt=tilt_rows(setting, width),
+        reach=reach,
     )
     inside = on_paper(geometry, ink.shape[1])[None]
     return jnp.concatenate([ink[:2] * inside, ink[2:]]), masks[:2] & inside

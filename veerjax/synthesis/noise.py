@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+Dice = Float[Array, " n"]  # independent numbers in [0, 1]
+
 
 def dice(key: PRNGKeyArray, *shape: int) -> Float[Array, "..."]:
     """Numbers from 0 to 1, uniformly distributed."""
@@ -62,3 +64,8 @@ def held(values: Float[Array, "..."]) -> Float[Array, "..."]:
 def lookup(table: Float[Array, " n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
     """`table[index]`, the index being in bounds."""
     return table.at[index].get(mode="promise_in_bounds")
+
+
+def patches(u: Float[Array, " n"], *, shape: tuple[int, ...], across: int) -> Float[Array, "height width"]:
+    """A smooth random surface in [0, 1] of `across` x `across` knots."""
+    return jax.image.resize(jnp.resize(u, (across, across)), shape, "cubic")

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from veerjax.synthesis import clutter, colour, layout, paper, strokes, wear
+from veerjax.synthesis import grid as grids
 from veerjax.synthesis.doses import Doses
+from veerjax.synthesis.grid import Grid
 from veerjax.synthesis.layout import Placed
 from veerjax.synthesis.noise import held
-from veerjax.synthesis.paper import Grid, Tones, quantised
+from veerjax.synthesis.paper import Tones, quantised
 from veerjax.synthesis.settings import Setting
 from veerjax.synthesis.strokes import Pen
 
@@ -39,8 +41,10 @@ def random_pens(key: PRNGKeyArray, setting: Setting, *, scale: Float[Array, ""])
 
 def random_grid(key: PRNGKeyArray, setting: Setting) -> Grid:
     """The grid of a setting."""
-    grid = paper.random_grid(key)
-    return paper.plain(grid) if setting.plain_grid else grid
+    grid = grids.random_grid(key)
+    if setting.plain_grid:
+        return grids.plain(grid)
+    return grids.of_any_scale(jax.random.fold_in(key, 1), grid) if setting.any_grid else grid
 
 
 def drawn_layers(
@@ -92,12 +96,12 @@ def grid_layer(
 ) -> Float[Array, "height width"]:
     """The grid, displaced, broken and rough."""
     if not setting.has_geometry:
-        return paper.grid_lines(grid, height=height, width=width, scale=scale)
-    lines = paper.displaced_grid_lines(grid, track.geometry, height=height, scale=scale)
-    lines = doses.applied("grid_breaks", paper.broken, lines)
+        return grids.grid_lines(grid, height=height, width=width, scale=scale)
+    lines = grids.displaced_grid_lines(grid, track.geometry, height=height, scale=scale)
+    lines = doses.applied("grid_breaks", grids.broken, lines)
     if "grid_texture" in doses:
         field, _ = wear.fields(jax.random.bits(key, (height, width), jnp.uint32))
-        lines = paper.rough(field, lines, doses.strength["grid_texture"])
+        lines = grids.rough(field, lines, doses.strength["grid_texture"])
     return lines
 
 
@@ -106,7 +110,8 @@ def shading_layer(track: Placed, doses: Doses, *, setting: Setting, width: int) 
     if "shading" not in doses:
         return None
     beyond = layout.rows_beyond(setting, width)
-    return doses.applied("shading", clutter.shading, track.x, geometry=track.geometry, beyond=beyond)
+    u, strength = doses.of("shading")
+    return clutter.shading(u, track.x, strength, drawn=track.drawn, geometry=track.geometry, beyond=beyond)
 
 
 def writing_layer(
@@ -115,10 +120,11 @@ def writing_layer(
     """Text and arrows."""
     if not {"words", "handwriting", "stamp", "depth_numbers"} & doses.strength.keys():
         return None
-    rows = paper.heavy_rows(grid, count=clutter.NUMBERS, scale=scale)
+    rows = grids.heavy_rows(grid, count=clutter.NUMBERS, scale=scale)
     text = clutter.writing(doses, height=height, width=width, scale=scale, depth_rows=rows)
     u, strength = doses.of("words")
-    pointed = clutter.arrow(u, strength, target=track.centreline[0], height=height, width=width, scale=scale)
+    curve = {"target": track.centreline[0], "there": track.presence[0]}
+    pointed = clutter.arrow(u, strength, width=width, scale=scale, **curve)
     return jnp.maximum(text, pointed)
 
 
@@ -143,7 +149,7 @@ def scan(
     """
     if not setting.colour:
         others = OTHERS if setting.artefacts else 0
-        tones = paper.random_tones(tone_key, contrast=setting.contrast, others=others)
+        tones = paper.random_tones(tone_key, contrast=setting.contrast, palest=setting.palest, others=others)
         if setting.pens == "identical":
             tones = paper.in_one_ink(tones)
         return scanned(
@@ -190,11 +196,12 @@ def scanned(
     thinnest: Float[Array, ""],
 ) -> Float[Array, "height width"]:
     """A page after age and scanner, in 255ths from 0 to 1; the arguments are those of `scan`."""
-    stain_key, noise_key, number_key = jax.random.split(key, 3)
+    # Folding a number into this key would give one of these again.
+    stain_key, noise_key, number_key, grain_key = jax.random.split(key, 4)
     scanner = paper.random_scanner(number_key, tones, thinnest=thinnest, wear=setting.wear, bitonal=setting.bitonal)
     image = doses.applied("bleed", wear.bleed, image, ink=jnp.maximum(layers.ink[0], layers.ink[1]))
-    image = doses.applied("blots", wear.blots, image)
-    image = doses.applied("illumination", wear.illumination, image)
+    light = doses.applied("illumination", wear.illumination, doses.applied("blots", wear.blots, jnp.ones_like(image)))
+    image = image * light
     image = doses.applied("splice", wear.crease, image, row=layers.splice)
     if setting.artefacts:
         image = held(image)
@@ -205,10 +212,10 @@ def scanned(
         image = paper.noisy(noise_key, image, scanner.noise)
     first, second = None, None
     if "speckle" in doses or "runs" in doses:
-        first, second = wear.fields(jax.random.bits(jax.random.fold_in(key, 1), image.shape, jnp.uint32))
+        first, second = wear.fields(jax.random.bits(grain_key, image.shape, jnp.uint32))
     image = doses.applied("speckle", wear.speckle, image, field=first)
     image = doses.applied("missing", wear.missing, image)
-    bits = paper.thresholded(image, threshold(scanner, tones, doses, shape=image.shape), scanner.bitonal)
+    bits = paper.thresholded(image, light * threshold(scanner, tones, doses, shape=image.shape), scanner.bitonal)
     bits = doses.applied("runs", wear.runs, bits, field=second)
     return quantised(jnp.where(scanner.bitonal, bits, doses.applied("jpeg", wear.jpeg, image)))
 
@@ -216,9 +223,9 @@ def scanned(
 def threshold(
     scanner: paper.Scanner, tones: Tones, doses: Doses, *, shape: tuple[int, ...]
 ) -> Float[Array, ""] | Float[Array, "height width"]:
-    """The grey level above which a 1-bit scan is white."""
+    """The grey level above which a 1-bit scan is white, in even light; scanners follow the light."""
     if "bloom" not in doses and "dropout" not in doses:
         return scanner.threshold
-    (u, bloom), (_, dropout) = doses.of("bloom"), doses.of("dropout")
     contrast = tones.paper - jnp.max(tones.inks)
-    return wear.worn_threshold(u, scanner.threshold, bloom=bloom, dropout=dropout, shape=shape, contrast=contrast)
+    level = doses.applied("bloom", wear.bloom, scanner.threshold, contrast=contrast)
+    return doses.applied("dropout", wear.dropout, jnp.broadcast_to(level, shape), contrast=contrast)

@@ -1,11 +1,10 @@
 """Where curves go that do not stay in the middle of their track: off the scale, or along a line."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from veerjax.synthesis.noise import between, value_noise
+from veerjax.synthesis.noise import Dice, between, value_noise
 
-Dice = Float[Array, " n"]
 Strength = float | Float[Array, ""]
 Edge = Float[Array, ""]
 ALWAYS = 99  # wraps
@@ -43,7 +42,15 @@ def within(
 
 
 def hug(
-    u: Dice, x: Float[Array, "2 rows"], strength: Strength, *, left: Edge, right: Edge, pitch: Edge, start: Edge
+    u: Dice,
+    x: Float[Array, "2 rows"],
+    strength: Strength,
+    *,
+    left: Edge,
+    right: Edge,
+    pitch: Edge,
+    start: Edge,
+    linear: bool | Bool[Array, ""] = True,
 ) -> Float[Array, "2 rows"]:
     """One of the curves runs along the border or along a line of the grid for part of the rows, `strength` of them.
 
@@ -54,13 +61,14 @@ def hug(
         left: the track's edges [px]; also `right`
         pitch: of the grid's vertical lines [px]
         start: the number of the line at the track's left edge
+        linear: whether there are lines at this pitch; else only the border is hugged
     """
     rows = x.shape[1]
     one = (u[0] < 0.5).astype(jnp.int32)
     number = jnp.round((jnp.mean(x[one]) - left) / pitch + start)
     line = left + (number - start) * pitch
     border = jnp.where(u[1] < 0.5, left + 1, right - 1)
-    target = jnp.where(u[2] < 0.5, jnp.clip(line, left, right), border)
+    target = jnp.where((u[2] < 0.5) & jnp.asarray(linear), jnp.clip(line, left, right), border)
     slow = value_noise(u[4:], jnp.arange(rows, dtype=jnp.float32), jnp.maximum(between(u[3], 40.0, 160.0), rows / 24))
     share = jnp.clip((slow - (1 - 2 * strength)) * 4, 0, 1)
     return x.at[one].add(share * (target - x[one]))

@@ -68,7 +68,9 @@ class Setting:
     plain_grid: bool = False  # linear, light, everywhere
     finest: float = 3.0  # times 100 dpi
     widest_px: int = 12  # of strokes
+    any_grid: bool = False  # of every depth scale, some very bold, some of four decades, some going on beyond the track
     contrast: float = 1.0  # most of the heavy grid's against the ink's
+    palest: float = 0.7  # of inks, before a power of 1.3 makes most of them darker
     wear: float = 1.0  # of the scanner's ordinary stains, blur and noise; 0 is none
     bitonal: float = 0.3  # share of 1-bit scans
     colour: bool = False  # inks, grid and paper are coloured
@@ -101,12 +103,15 @@ _SETTINGS = {
         about="Two declared curves, all codings and grids, grey and 1-bit scans, ordinary kicks and noise. Frozen.",
         invented=True,
     ),
+    "well_like": Setting(about="As standard, but the curves have the statistics of real wells."),
     "clean": Setting(about="Fresh prints without stains, blur, noise or threshold.", wear=0.0, bitonal=0.0),
     "hard": Setting(
         about="All that goes wrong in a scan, some of it at a time.",
         finest=4.0,
         widest_px=15,
+        any_grid=True,
         contrast=1.1,
+        palest=0.77,
         artefacts={
             "margins": Dose(chance=0.4),
             "stretch": Dose(chance=0.5),
@@ -151,7 +156,9 @@ _SETTINGS = {
     ),
     "bitonal": Setting(
         about="1-bit scans with thresholds that are too high, too low or uneven, and damaged fax codes.",
+        any_grid=True,
         contrast=1.1,
+        palest=0.77,
         bitonal=1.0,
         artefacts={"skew": Dose(chance=0.3), "patchy_ink": Dose(chance=0.5), **_WORN_BITS},
     ),

@@ -134,6 +134,7 @@ def inks_and_masks(
     hands: Hand,
     period: Float[Array, " curves"],
     *,
+    lean: Float[Array, " height"],
     tilt: Float[Array, " width"],
     greatest_tilt: int,
     reach: int,
@@ -146,7 +147,8 @@ def inks_and_masks(
         pens: one for each curve
         hands: one for each curve
         period: at which each curve wraps around the track [px]
-        tilt: of the rows, as in `polyline.nearest_point`; also `greatest_tilt`
+        lean: of the rows, as in `polyline.nearest_point`; also `tilt` and `greatest_tilt`
+        tilt: of the rows [px]
         greatest_tilt: a bound of it [px]
         reach: of half a stroke [px]
 
@@ -160,6 +162,7 @@ def inks_and_masks(
             curve[1],
             width=tilt.shape[0],
             reach=reach,
+            lean=lean,
             tilt=tilt,
             greatest_tilt=greatest_tilt,
             period=curve[2],

@@ -1,16 +1,14 @@
 """What age and scanners do to a whole page. Each is a pure function of an image in [0, 1], random numbers and a
 strength in [0, 1]; at strength 0 the image comes back bit for bit."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from veerjax.synthesis.paper import patches
+from veerjax.synthesis.noise import Dice, patches
 
 Image = Float[Array, "height width"]
 Field = Float[Array, "height width"]  # independent numbers in [0, 1]
-Dice = Float[Array, " n"]  # 64 numbers in [0, 1]
 Strength = float | Float[Array, ""]
 
 BLOCK = 8  # of JPEG [px]
@@ -65,8 +63,10 @@ def stripes(u: Dice, image: Image, strength: Strength) -> Image:
 
 
 def crease(u: Dice, image: Image, strength: Strength, *, row: Float[Array, ""]) -> Image:
-    """A dark or light line of up to 4 px along the row of a fold."""
-    line = jnp.clip(0.5 + 2 * u[2] - jnp.abs(jnp.arange(image.shape[0]) + 0.5 - row), 0, 1)[:, None]
+    """A dark or light line of up to 4 px along the row of a fold, in a softer band of up to 30 px."""
+    distance = jnp.abs(jnp.arange(image.shape[0]) + 0.5 - row)
+    band = 0.35 * jnp.clip(1 - distance / (2 + 13 * u[5]), 0, 1)
+    line = jnp.maximum(jnp.clip(0.5 + 2 * u[2] - distance, 0, 1), band)[:, None]
     tone = jnp.where(u[3] < 0.6, 0.25, 1.0)
     return image + strength * line * u[4] * (tone - image)
 
@@ -90,29 +90,23 @@ def speckle(_: Dice, image: Image, strength: Strength, *, field: Field) -> Image
     return jnp.where(dark, 0.1, jnp.where(light, 0.95, image))
 
 
-def worn_threshold(
-    u: Dice,
-    level: Float[Array, ""],
-    *,
-    bloom: Strength,
-    dropout: Strength,
-    shape: tuple[int, ...],
-    contrast: Float[Array, ""],
-) -> Field:
-    """The grey level of each pixel above which a 1-bit scan is white.
+def bloom(u: Dice, level: Float[Array, ""], strength: Strength, *, contrast: Float[Array, ""]) -> Float[Array, ""]:
+    """A 1-bit threshold that is too high, so that strokes grow, or (a third of the time) too low, so that they thin.
 
     Args:
         u: random numbers
         level: an ordinary one
-        bloom: too high, so that strokes grow, or (a third of the time) too low, so that they thin
-        dropout: locally too low, so that strokes break up
-        shape: of the image
+        strength: by how much
         contrast: between paper and the faintest ink
     """
-    shift = jnp.where(u[0] < 0.67, 0.28, -0.25) * bloom * contrast
-    holes = jnp.clip(2.5 * (patches(u, shape=shape, across=8) - 0.55), 0, 1)
-    finer = jax.image.resize(jnp.resize(u[1:], (24, 24)), shape, "linear")
-    return level + shift - 0.55 * dropout * contrast * holes * finer
+    return level + jnp.where(u[0] < 0.67, 0.28, -0.25) * strength * contrast
+
+
+def dropout(u: Dice, level: Field, strength: Strength, *, contrast: Float[Array, ""]) -> Field:
+    """A 1-bit threshold that is too low in places, so that strokes break up there; the arguments are `bloom`'s."""
+    where = jnp.clip(2.5 * (patches(u, shape=level.shape, across=8) - 0.55), 0, 1)
+    grain = patches(u[::-1], shape=level.shape, across=16)
+    return level - 0.55 * strength * contrast * where * grain
 
 
 def runs(_: Dice, image: Image, strength: Strength, *, field: Field) -> Image:

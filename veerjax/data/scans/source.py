@@ -2,28 +2,26 @@
 
 import dataclasses
 import functools
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from veerjax.config import require
+from veerjax.data.digest import file_digest
 from veerjax.data.example import Example
 from veerjax.data.folder_files import groups, log_of
-from veerjax.data.manifest import ManifestLogs, manifest_rows, same_name
+from veerjax.data.manifest import ManifestLogs, manifest_rows
 from veerjax.data.scanned import LabelFiles, PlacedStrip, ScannedLog, opened
-from veerjax.data.source import Chunk
-from veerjax.data.strips import WorkingStrip, exclusive, working_strips
-from veerjax.data.wells import FT_PER_M, split_of_wells
-from veerjax.errors import InputError
+from veerjax.data.source import FOLDER, KGS, Chunk
+from veerjax.data.split import split_of_wells, well_key
+from veerjax.data.strips import WorkingStrip, working_strips
+from veerjax.data.tried import tried
+from veerjax.data.units import FT_PER_M
+from veerjax.labels import label_of
 from veerjax.synthesis.draw import SPLITS
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-FOLDER, KGS = "folder", "kgs"
 MANIFEST = "manifest.csv"
 CHUNK_WINDOWS = 32
 
@@ -40,7 +38,7 @@ class StripPlan:
     @property
     def origin(self) -> str:
         """What belongs to one split as a whole: the well, or a scan of unknown well by itself."""
-        return same_name(self.well or self.log.name)
+        return well_key(self.well or self.log.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,7 @@ class ScanSource:
             key=f"{self.setting}/{plan.log.name}/track{plan.number}/{index:05d}",
             image=image,
             strokes=truth.strokes,
-            label=exclusive(truth.strokes),
+            label=label_of(truth.strokes),
             centreline=truth.centreline,
             presence=truth.presence,
             metadata=provenance,
@@ -118,7 +116,7 @@ class ScanSource:
     def digests(self) -> dict[str, str]:
         """What the files hold, by their names as seen from the folder."""
         paths = {path for strip in self.strips for path in strip.log.files}
-        return {self.relative(path): digest(path) for path in sorted(paths)}
+        return {self.relative(path): file_digest(path) for path in sorted(paths)}
 
     def relative(self, path: Path) -> str:
         """A file's name as seen from the folder."""
@@ -255,23 +253,6 @@ def splits_of(strips: Sequence[StripPlan]) -> dict[str, str]:
     return dict(sorted((rest | {origin: strip.log.split for origin, strip in declared.items()}).items()))
 
 
-def tried(items: Iterable[T], use: Callable[[T], R], *, keep_going: bool) -> tuple[list[R], tuple[str, ...]]:
-    """What becomes of each item, and a sentence for each that was refused.
-
-    Raises:
-        InputError: an item is refused, unless `keep_going`.
-    """
-    results, refused = [], []
-    for item in items:
-        try:
-            results.append(use(item))
-        except InputError as error:
-            if not keep_going:
-                raise
-            refused.append(str(error))
-    return results, tuple(refused)
-
-
 def depths_ft(strip: WorkingStrip, top: int, bottom: int) -> dict[str, float | None]:
     """The depths at the edges of a window [ft]; None without a calibration."""
     depth = strip.place.depth
@@ -281,9 +262,3 @@ def depths_ft(strip: WorkingStrip, top: int, bottom: int) -> dict[str, float | N
     factor = FT_PER_M if depth.unit == "m" else 1.0
     at = depth.depth(strip.place.frame.scan_row([top, bottom])) * factor
     return dict(zip(names, at.tolist(), strict=True))
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

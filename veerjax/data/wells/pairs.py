@@ -5,24 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from veerjax.data.units import factor_between
 from veerjax.errors import InputError
 from veerjax.logs.calibration import CurveScale
 from veerjax.logs.las import Well
-
-# What a value in this unit is multiplied by to be in the unit of its scale.
-UNIT_FACTORS = {
-    "MM": 1 / 25.4,
-    "CM": 1 / 2.54,
-    "V": 1000.0,
-    "KG/M3": 1e-3,
-    "K/M3": 1e-3,
-    "US/M": 0.3048,
-    "USEC/M": 0.3048,
-    "%": 0.01,
-    "PU": 0.01,
-    "LPU": 0.01,
-    "PERCENT": 0.01,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +111,6 @@ def in_unit_of(
     Raises:
         InputError: the unit does not convert; none at all is taken for the scale's own.
     """
-    from veerjax.data.units import factor_between
-
     factor = factor_between(unit, kind.unit)
     if kind.porosity and factor == 1.0 and np.nanmedian(np.abs(values)) > 1:
         factor = 0.01

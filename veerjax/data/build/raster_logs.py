@@ -215,12 +215,15 @@ def is_there(source: ExampleSource, folder: Path) -> bool:
     """Whether a source's dataset is built already.
 
     Raises:
-        InputError: there is a dataset, made of something else.
+        InputError: there is a dataset, made of something else or damaged.
     """
     if not folder.exists():
         return False
-    # As JSON keeps it, where tuples are lists.
-    there, asked = json.loads((folder / "metadata.json").read_text()), json.loads(json.dumps(source.as_metadata()))
+    try:
+        there = json.loads((folder / "metadata.json").read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} is damaged: its metadata.json cannot be read; delete the folder.") from error
+    asked = json.loads(json.dumps(source.as_metadata()))  # As JSON keeps it, where tuples are lists.
     other = ", ".join(key for key in asked if there.get(key) != asked[key])
     require(
         not other,

@@ -54,7 +54,7 @@ class ScannedLog:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class TrackPlace:
     """Which track of a scan a strip is."""
 
     number: int  # from 1, in the order of the calibration
@@ -67,7 +67,7 @@ class Place:
 class LabelledStrip:
     """A track with its part of the label."""
 
-    place: Place
+    place: TrackPlace
     label: UInt8[np.ndarray, "height columns"]  # of the scan's own px
     x: Float64[np.ndarray, "2 height"] | None  # [px of the scan] by the table, NaN where absent
 
@@ -76,7 +76,7 @@ class LabelledStrip:
 class PlacedStrip:
     """A track with the LAS file's curves on it."""
 
-    place: Place
+    place: TrackPlace
     placed: PlacedCurves
 
 
@@ -127,16 +127,18 @@ def well_name(log: ScannedLog, calibration: Calibration | None, well: Well | Non
     return log.well.strip() or declared.strip() or ("" if well is None else well.name) or None
 
 
-def places_of(log: ScannedLog, calibration: Calibration | None, *, shape: tuple[int, ...], width: int) -> list[Place]:
+def places_of(
+    log: ScannedLog, calibration: Calibration | None, *, shape: tuple[int, ...], width: int
+) -> list[TrackPlace]:
     """The tracks of a scan.
 
     Raises:
         InputError: one is not inside the scan, or too narrow to read.
     """
     if calibration is None:
-        return [Place(number=1, frame=track_frame(log, 0, shape[1], shape=shape, width=width))]
+        return [TrackPlace(number=1, frame=track_frame(log, 0, shape[1], shape=shape, width=width))]
     return [
-        Place(
+        TrackPlace(
             number=number,
             frame=track_frame(log, track.left_px, track.right_px, shape=shape, width=width),
             curves=track.curves,
@@ -166,7 +168,7 @@ def track_frame(log: ScannedLog, left_px: float, right_px: float, *, shape: tupl
 
 
 def labelled_strips(
-    truth: LabelFiles, places: list[Place], *, scan: Path, grey: UInt8[np.ndarray, "height width"]
+    truth: LabelFiles, places: list[TrackPlace], *, scan: Path, grey: UInt8[np.ndarray, "height width"]
 ) -> list[LabelledStrip]:
     """Every track with its part of the label.
 
@@ -180,7 +182,7 @@ def labelled_strips(
 
 
 def placed_strips(
-    truth: LasFiles, calibration: Calibration, places: list[Place], *, well: Well, scan: Path
+    truth: LasFiles, calibration: Calibration, places: list[TrackPlace], *, well: Well, scan: Path
 ) -> list[PlacedStrip]:
     """The tracks of which the LAS file holds a curve.
 

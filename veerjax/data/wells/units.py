@@ -1,7 +1,23 @@
-"""Which units of values stand for each other, and by which factor."""
+"""Which units stand for each other, and by which factor."""
 
-from veerjax.data.pairs import UNIT_FACTORS
 from veerjax.errors import InputError
+
+FT_PER_M = 1 / 0.3048
+
+# What a value in this unit is multiplied by to be in the unit of its scale.
+UNIT_FACTORS = {
+    "MM": 1 / 25.4,
+    "CM": 1 / 2.54,
+    "V": 1000.0,
+    "KG/M3": 1e-3,
+    "K/M3": 1e-3,
+    "US/M": 0.3048,
+    "USEC/M": 0.3048,
+    "%": 0.01,
+    "PU": 0.01,
+    "LPU": 0.01,
+    "PERCENT": 0.01,
+}
 
 # Units of one line convert; those without a factor in `UNIT_FACTORS` are the same unit under other names.
 FAMILIES = (

@@ -1,28 +1,27 @@
 """From a folder of LAS files to pairs of real curves, placed on a track as a plotter would place them."""
 
-import hashlib
-import itertools
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float, Float64
 
 from veerjax import labels
 from veerjax.config import require
 from veerjax.data.pairs import TYPICAL_PAIRS, PlottedCurve, TypicalCurve, candidates, plotted
+from veerjax.data.tried import tried
+from veerjax.data.units import FT_PER_M
 from veerjax.errors import InputError
 from veerjax.logs.las import Well, read_las
 from veerjax.synthesis.draw import MARGIN_PX
 
-FT_PER_M = 1 / 0.3048
 TRACK_IN = 2.5  # a track is this wide, and becomes the working width
 DEPTH_IN_PER_FT = 0.05  # 5 in per 100 ft
 MAX_STEPS = 2.5  # samples further apart than this many sampling steps have a gap between them
 MIN_PRESENT = 0.5  # of a window's rows, for each curve
-TEST_SHARE = 0.2  # of the wells; validation takes as many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +50,8 @@ class WindowSpec:
 
     @property
     def filled(self) -> Float64[np.ndarray, "2 rows"]:
-        """`x` with 0 for null: a renderer computes with these rows, although it draws nothing there."""
-        return np.where(self.drawn, self.x, 0.0)
+        """`x` without nulls: a renderer computes with these rows, although it draws nothing there."""
+        return bridged(self.x)
 
     @property
     def centreline(self) -> Float64[np.ndarray, "2 height"]:
@@ -62,7 +61,7 @@ class WindowSpec:
     @property
     def presence(self) -> Bool[np.ndarray, "2 height"]:
         """The image's own rows in which the curve has a value on the track."""
-        return on_track(self.x, width=self.width)
+        return present_rows(self.x, width=self.width)
 
 
 def well_windows(folder: str | Path, *, height: int, width: int, px_per_ft: float | None = None) -> list[WindowSpec]:
@@ -81,22 +80,26 @@ def well_windows(folder: str | Path, *, height: int, width: int, px_per_ft: floa
         InputError: there is no such folder, it has no LAS file, or none gives a window.
     """
     paths = las_files(folder)
-    scale = px_per_ft or px_per_ft_of(width)
-    windows, refused = [], []
-    for path in paths:
-        try:
-            of_file = windows_of_well(read_las(path), file=path.name, height=height, width=width, px_per_ft=scale)
-        except InputError as error:
-            refused.append(str(error))
-            continue
-        windows += of_file
-    known = ", ".join("+".join(curve.name for curve in pair) for pair in TYPICAL_PAIRS.values())
-    advice = f"give LAS files that hold one of the pairs {known} on their usual scales"
-    if not windows:
-        raise InputError(f"no LAS file in {folder} is usable: {' '.join(refused)} Please {advice}.")
+    size = {"height": height, "width": width, "px_per_ft": px_per_ft or px_per_ft_of(width)}
+    found, refused = tried(paths, lambda path: windows_of_well(read_las(path), file=path.name, **size), keep_going=True)
+    check_usable(found, refused, folder=folder)
     if refused:
         warnings.warn(f"{len(refused)} of {len(paths)} LAS files left out: {' '.join(refused)}", stacklevel=2)
-    return windows
+    return [window for windows in found for window in windows]
+
+
+def check_usable(found: Sequence[Any] | Mapping[str, Any], refused: Sequence[str], *, folder: str | Path) -> None:
+    """Refuses a folder of which no file can be used.
+
+    Raises:
+        InputError: nothing was found.
+    """
+    known = ", ".join("+".join(curve.name for curve in pair) for pair in TYPICAL_PAIRS.values())
+    require(
+        bool(found),
+        f"no LAS file in {folder} is usable: {' '.join(refused)} Please give LAS files that hold one of the pairs "
+        f"{known} on their usual scales.",
+    )
 
 
 def las_files(folder: str | Path) -> list[Path]:
@@ -208,23 +211,20 @@ def interpolated(
     return np.where(between | (below == at), np.interp(at, depth, values), np.nan)
 
 
-def on_track(x: Float64[np.ndarray, "2 rows"], *, width: int) -> Bool[np.ndarray, "2 height"]:
+def bridged(x: Float64[np.ndarray, "2 rows"]) -> Float64[np.ndarray, "2 rows"]:
+    """Curves with straight lines over their gaps, held at both ends; 0 where a curve is null everywhere.
+
+    What bends or moves curves looks at neighbouring rows too, and would take any other number for a kick.
+    """
+    filled, rows = np.zeros_like(x), np.arange(x.shape[1])
+    for line, values in zip(filled, x, strict=True):
+        known = np.isfinite(values)
+        if known.any():
+            line[:] = np.where(known, values, np.interp(rows, rows[known], values[known]))
+    return filled
+
+
+def present_rows(x: Float[np.ndarray, "2 rows"], *, width: int) -> Bool[np.ndarray, "2 height"]:
     """Whether each curve lies between the edges of the track, margin rows left out; NaN does not."""
     inner = x[:, MARGIN_PX:-MARGIN_PX]
     return (inner >= 0) & (inner < width)
-
-
-def split_of_wells(wells: Iterable[str]) -> dict[str, str]:
-    """The split of each well: all its windows and pairs belong to one.
-
-    Names are taken in the order of their hashes, so that no split gathers one field. Two wells give a test
-    well, three a validation well too.
-    """
-    key = {name: " ".join(name.upper().split()) for name in wells}
-    ordered = sorted(set(key.values()), key=lambda name: hashlib.sha256(name.encode()).digest())
-    share = max(1, round(TEST_SHARE * len(ordered)))
-    tests = share if len(ordered) >= 2 else 0
-    validations = share if len(ordered) >= 3 else 0
-    names = itertools.chain(["test"] * tests, ["validation"] * validations, itertools.repeat("train"))
-    split = dict(zip(ordered, names, strict=False))
-    return {name: split[key[name]] for name in key}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from veerjax.config import nearest, require
 from veerjax.data.scanned import LasFiles, ScannedLog
+from veerjax.data.split import well_key
 from veerjax.errors import InputError
 from veerjax.synthesis.draw import SPLITS
 
@@ -108,7 +109,7 @@ class ManifestLogs:
         if well:
             other, first = self._wells.setdefault(las.resolve(), (well, row))
             require(
-                same_name(other) == same_name(well),
+                well_key(other) == well_key(well),
                 f"{row.where} gives {row.cells['las']} to the well {well}, and row {first.number} to {other}; one LAS"
                 " file is of one well.",
             )
@@ -120,8 +121,3 @@ class ManifestLogs:
         path = row.manifest.parent / row.cells[column]
         require(path.is_file(), f"{row.where} names the {column} {row.cells[column]!r}, which is not there ({path}).")
         return path
-
-
-def same_name(well: str) -> str:
-    """A well's name without regard to case and blanks."""
-    return " ".join(well.upper().split())

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 
 from veerjax.config import require
-from veerjax.data.units import factor_between
-from veerjax.data.wells import FT_PER_M, interpolated
+from veerjax.data.units import FT_PER_M, factor_between
+from veerjax.data.wells import interpolated
 from veerjax.errors import InputError
 from veerjax.labels import NUM_CURVES
 from veerjax.logs.calibration import CurveScale, DepthScale, Track
@@ -65,7 +65,7 @@ class PlacedCurves:
         drawn = np.isfinite(rows)
         filled = np.clip(np.where(drawn, rows, 0), -FARTHEST * self.width, FARTHEST * self.width)
         masks = np.array(
-            drawn_strokes(
+            stroke_masks(
                 filled.astype(np.float32), drawn, np.array(stroke_px, np.float32), width=self.width, reach=reach
             )
         )
@@ -76,7 +76,7 @@ class PlacedCurves:
 
 
 @functools.partial(jax.jit, static_argnames=("width", "reach"))
-def drawn_strokes(
+def stroke_masks(
     x: Float[Array, "2 rows"], drawn: Bool[Array, "2 rows"], stroke_px: Float[Array, " 2"], *, width: int, reach: int
 ) -> Bool[Array, "2 height width"]:
     """The pixels within half a stroke of each curve, `reach` rows left out at both ends."""

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from veerjax.data.alignment import grown
 from veerjax.data.health import wraps
 from veerjax.data.samples import Sample
-from veerjax.labels import BACKGROUND, CURVE_1, CURVE_2, NUM_CLASSES, NUM_CURVES
+from veerjax.labels import BACKGROUND, CURVE_1, NUM_CLASSES, NUM_CURVES, label_of
 
 END_ROWS = 16  # a pen reaches so far beyond the last row in which its curve is on the track
 WRAP_ROWS = 4  # around a wrap the pen is already, or still, at the other edge
@@ -66,9 +66,7 @@ def empty_label(sample: Sample) -> Iterator[str]:
 
 def wrong_label(sample: Sample) -> Iterator[str]:
     """The label is not what the strokes say, curve 1 over curve 2."""
-    first, second = sample.strokes
-    expected = np.where(first, CURVE_1, np.where(second, CURVE_2, BACKGROUND))
-    if wrong := int((expected != sample.label).sum()):
+    if wrong := int((label_of(sample.strokes) != sample.label).sum()):
         yield f"{wrong} pixels of the label differ from the strokes, curve 1 over curve 2"
 
 

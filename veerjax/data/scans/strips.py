@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float64, UInt8
 
 from veerjax.data.folder import traced
 from veerjax.data.placed import WIDEST_STROKE_PX, PlacedCurves, Truth, padded_rows
-from veerjax.data.scanned import LabelledStrip, Place, PlacedStrip, ScannedLog, opened
+from veerjax.data.scanned import LabelledStrip, PlacedStrip, ScannedLog, TrackPlace, opened
 from veerjax.data.stroke_width import NARROWEST_PX, stroke_width
-from veerjax.labels import NUM_CURVES
+from veerjax.labels import NUM_CURVES, label_of
 from veerjax.logs.working import Frame, rescaled, rescaled_mask
 
 CONTEXT_ROWS = 64  # beyond a window's ends, in the light of which its label is traced
@@ -50,7 +50,7 @@ class GivenTruth:
         first = max(min(start - CONTEXT_ROWS, rows - wide), 0)
         around = self.strokes[:, first : first + wide]
         label = np.zeros((wide, self.strokes.shape[2]), np.uint8)
-        label[: around.shape[1]] = exclusive(around)
+        label[: around.shape[1]] = label_of(around)
         x, presence = traced(label[None])
         known = np.where(presence[0], x[0], np.nan).astype(np.float64)
         return known[:, start - first : min(start - first + height, around.shape[1])]
@@ -71,7 +71,7 @@ class DrawnTruth:
 class WorkingStrip:
     """One track at the working resolution."""
 
-    place: Place
+    place: TrackPlace
     well: str | None
     image: UInt8[np.ndarray, "rows width"]
     truth: StripTruth
@@ -147,8 +147,3 @@ def measured_strokes(
         length = float(np.sum(np.hypot(np.diff(line), 1.0)[joined]))
         widths.append(round(float(mask.sum()) / length, 2) if length > 0 else None)
     return tuple(widths)
-
-
-def exclusive(strokes: Bool[np.ndarray, "2 height width"]) -> UInt8[np.ndarray, "height width"]:
-    """Class ids, curve 1 over curve 2."""
-    return np.where(strokes[0], 1, 2 * strokes[1]).astype(np.uint8)

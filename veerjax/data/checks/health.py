@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from veerjax.data.samples import Sample
 from veerjax.labels import CLASS_NAMES, NUM_CLASSES, NUM_CURVES
 from veerjax.metrics.crossings import crossing_counts
+from veerjax.types import LUMA
 
 PERCENTILES = (5, 25, 50, 75, 95)
 SLOPE_PERCENTILES = (50, 90, 99, 100)
@@ -18,7 +19,6 @@ SLOPE_EDGES_PX = np.concatenate([[0.0], np.geomspace(0.01, 4096, 400)])
 GREY_EDGES = np.clip(np.arange(257) - 0.5, 0, 255)
 STEEP_PX = 1.0  # |dx| a row up to which the width of a stroke follows from its span in the row
 WRAP_SHARE = 0.5  # of the width of the track; a longer step from row to row is a wrap unless there is a stroke
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 _crossings = jax.jit(crossing_counts)
 
@@ -47,7 +47,7 @@ class Tally:
 
 def grey_of(image: Float[np.ndarray, "height width channels"]) -> Float[np.ndarray, "height width"]:
     """The luma of a colour image, or the grey level there is; 0 to 1."""
-    return image[..., 0] if image.shape[-1] == 1 else image @ LUMA
+    return image[..., 0] if image.shape[-1] == 1 else image @ np.array(LUMA, np.float32)
 
 
 def tally(sample: Sample) -> Tally:

@@ -63,13 +63,15 @@ def grown(mask: Bool[np.ndarray, "height width"], by: int) -> Bool[np.ndarray, "
 def shift_of(contrast: Float[np.ndarray, "shifts shifts"]) -> Shift | None:
     """The shift under which the contrast is greatest, if that is farther than `NEAR_PX` and clearly better.
 
+    A contrast that still grows at the last shift has no greatest value yet: other ink is there, such as a neighbour's.
+
     Args:
         contrast: of `contrast_map`
     """
     dy, dx = (int(i) - REACH_PX for i in np.unravel_index(np.argmax(contrast), contrast.shape))
     near = slice(REACH_PX - NEAR_PX, REACH_PX + NEAR_PX + 1)
     there, here = float(contrast.max()), float(contrast[near, near].max())
-    clear = there > here + BETTER_BY and there > BETTER_TIMES * here
+    clear = max(abs(dy), abs(dx)) < REACH_PX and there > here + BETTER_BY and there > BETTER_TIMES * here
     return Shift(dy=dy, dx=dx, contrast=there, contrast_here=here) if clear else None
 
 

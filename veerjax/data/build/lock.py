@@ -19,10 +19,15 @@ def builder_lock(path: Path) -> Iterator[None]:
     The file names its owner for the one who has to wait.
 
     Raises:
-        InputError: another process is building here.
+        InputError: another process is building here, or the folder cannot be made or written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path) as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = locked(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path.parent} cannot be written to ({reason}); give another data folder.") from error
+    with opened as file:
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         try:

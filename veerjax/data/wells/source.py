@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +12,29 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, UInt32
 
 from veerjax.config import require
+from veerjax.data.digest import file_digest, name_number
 from veerjax.data.example import Example
-from veerjax.data.pairs import TYPICAL_PAIRS
+from veerjax.data.identity import exchanged, out_of_order
 from veerjax.data.rendered_source import CHUNK, coding_names, pictures, rows_of
+from veerjax.data.source import LAS
+from veerjax.data.split import split_of_wells
+from veerjax.data.tried import tried
 from veerjax.data.variants import variant
-from veerjax.data.wells import WindowSpec, depth_in_feet, las_files, px_per_ft_of, split_of_wells, windows_of_well
-from veerjax.errors import InputError
+from veerjax.data.wells import (
+    WindowSpec,
+    bridged,
+    check_usable,
+    depth_in_feet,
+    las_files,
+    present_rows,
+    px_per_ft_of,
+    windows_of_well,
+)
 from veerjax.logs.las import read_las
-from veerjax.synthesis.draw import SPLITS, draw_curves
+from veerjax.synthesis.draw import MARGIN_PX, RENDERER, SPLITS, draw_curves
+from veerjax.synthesis.settings import setting_of
 from veerjax.types import Batch
 
-LAS = "las"
 OPEN_FILES = 4  # whose curves a process keeps
 
 
@@ -37,7 +48,7 @@ class RealWindow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class WindowPlace:
     """Where a window is found again."""
 
     file: str
@@ -73,24 +84,23 @@ class LasSource:
                 can.
         """
         found, split_of = self.found(), self.splits()
-        places: dict[str, list[Place]] = {split: [] for split in SPLITS}
+        places: dict[str, list[WindowPlace]] = {split: [] for split in SPLITS}
         for file, wells in found.wells.items():
             for position, well in enumerate(wells):
                 split = split_of[well]
                 copies = self.augment if split == "train" else 0
-                places[split] += [Place(file=file, position=position, copy=copy) for copy in range(copies + 1)]
+                places[split] += [WindowPlace(file=file, position=position, copy=copy) for copy in range(copies + 1)]
         return {split: WindowChunks(self, split, held) for split, held in places.items() if held}
 
     def make(self, split: str, chunk: tuple[RealWindow, ...]) -> list[Example]:
         """The windows drawn, each under a look that its key and the seed fix."""
         del split
         padded = [*chunk, *[chunk[-1]] * (CHUNK - len(chunk))]
-        x = np.stack([window.x for window in padded])
         batch = draw_windows(
             np.int32(self.seed),
             np.array([look_number(window.key) for window in padded], np.uint32),
-            np.nan_to_num(x).astype(np.float32),
-            np.isfinite(x),
+            np.stack([bridged(window.x) for window in padded]).astype(np.float32),
+            np.stack([np.isfinite(window.x) for window in padded]),
             width=self.width,
             look=self.look,
         )
@@ -99,8 +109,23 @@ class LasSource:
     def as_metadata(self) -> dict[str, Any]:
         """What the examples depend on; the folder counts by what its files hold."""
         plain = {key: value for key, value in dataclasses.asdict(self).items() if key not in ("folder", "keep_going")}
-        digests = dict(digests_of(self.folder))
-        return {"config": LAS, **plain, "las_files": digests, "wells": self.splits(), "left_out": list(self.refused)}
+        return {
+            "config": LAS,
+            **plain,
+            "renderer": RENDERER,
+            "las_files": self.digests,
+            "wells": self.splits(),
+            "left_out": list(self.refused),
+        }
+
+    @functools.cached_property
+    def digests(self) -> dict[str, str]:
+        """What the LAS files of the folder held when they were first asked for, by name.
+
+        Raises:
+            InputError: there is no such folder, or no LAS file in it.
+        """
+        return {path.name: file_digest(path) for path in las_files(self.folder)}
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -118,25 +143,19 @@ class LasSource:
             InputError: no such folder, no LAS file in it, one that cannot be used (unless `keep_going`), or none that
                 can.
         """
-        found = found_in(self.folder, digests_of(self.folder), self.height, self.width)
-        files, advice = len(found.wells) + len(found.refused), "; ".join(found.refused)
-        if not found.wells:
-            known = ", ".join("+".join(curve.name for curve in pair) for pair in TYPICAL_PAIRS.values())
-            raise InputError(
-                f"no LAS file in {self.folder} is usable: {advice} Please give LAS files that hold one of the pairs "
-                f"{known} on their usual scales."
-            )
+        found = found_in(self.folder, tuple(self.digests.items()), self.height, self.width)
+        check_usable(found.wells, found.refused, folder=self.folder)
         require(
             self.keep_going or not found.refused,
-            f"{len(found.refused)} of {files} LAS files cannot be used: {advice} Correct or remove them, or build "
-            "from the others with --keep-going.",
+            f"{len(found.refused)} of {len(self.digests)} LAS files cannot be used: {' '.join(found.refused)} Correct "
+            "or remove them, or build from the others with --keep-going.",
         )
         return found
 
-    def window(self, split: str, place: Place) -> RealWindow:
+    def window(self, split: str, place: WindowPlace) -> RealWindow:
         """The window of that place."""
-        path = self.folder / place.file
-        depth_ft, windows = windows_of_file(path, digest_of(path), self.height, self.width)
+        path, digest = self.folder / place.file, self.digests[place.file]
+        depth_ft, windows = windows_of_file(path, digest, self.height, self.width)
         window, change = windows[place.position], None
         if place.copy:
             window, change = variant(window, depth_ft, number=place.copy, seed=self.seed)
@@ -155,13 +174,14 @@ class LasSource:
             "augmentation": change,
         }
         key = f"{window.name}/{place.copy}" if place.copy else window.name
-        return RealWindow(key=key, x=window.x, provenance=provenance)
+        found = RealWindow(key=key, x=window.x, provenance=provenance)
+        return left_one_first(found, width=self.width) if setting_of(self.look).pens == "identical" else found
 
 
 class WindowChunks(Sequence[tuple[RealWindow, ...]]):
     """Windows a chunk at a time, read when they are asked for: curves of many wells need not be in memory at once."""
 
-    def __init__(self, source: LasSource, split: str, places: list[Place]) -> None:
+    def __init__(self, source: LasSource, split: str, places: list[WindowPlace]) -> None:
         self.source, self.split, self.places = source, split, places
 
     def __len__(self) -> int:
@@ -184,15 +204,13 @@ class WindowChunks(Sequence[tuple[RealWindow, ...]]):
 @functools.lru_cache(maxsize=1)
 def found_in(folder: Path, digests: tuple[tuple[str, str], ...], height: int, width: int) -> Found:
     """The windows of a folder's files, and why others have none; digests tell a folder from what it was."""
-    wells, refused = {}, []
-    for file, digest in digests:
-        try:
-            _, windows = windows_of_file(folder / file, digest, height, width)
-        except InputError as error:
-            refused.append(str(error))
-            continue
-        wells[file] = [window.well for window in windows]
-    return Found(wells=wells, refused=tuple(refused))
+
+    def wells_of(file: tuple[str, str]) -> tuple[str, list[str]]:
+        name, digest = file
+        return name, [window.well for window in windows_of_file(folder / name, digest, height, width)[1]]
+
+    wells, refused = tried(digests, wells_of, keep_going=True)
+    return Found(wells=dict(wells), refused=refused)
 
 
 @functools.lru_cache(maxsize=OPEN_FILES)
@@ -210,23 +228,17 @@ def windows_of_file(
     return depth_in_feet(well), windows
 
 
-def digests_of(folder: Path) -> tuple[tuple[str, str], ...]:
-    """Name and content of each LAS file, by name.
-
-    Raises:
-        InputError: there is no such folder, or no LAS file in it.
-    """
-    return tuple((path.name, digest_of(path)) for path in las_files(folder))
-
-
-def digest_of(path: Path) -> str:
-    """The sha256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def left_one_first(window: RealWindow, *, width: int) -> RealWindow:
+    """A window for identical ink, its curves in the order that the renderer gives them, so that it finds them so."""
+    x = window.x.astype(np.float32)  # as it is drawn
+    if not out_of_order(x[:, MARGIN_PX:-MARGIN_PX], present_rows(x, width=width)):
+        return window
+    return dataclasses.replace(window, x=window.x[::-1], provenance=exchanged(window.provenance))
 
 
 def look_number(key: str) -> int:
-    """A number that depends on an example's key alone, so that its look stays when others come and go."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+    """The look of an example depends on its key alone, so that it stays when others come and go."""
+    return name_number(key, bits=32)
 
 
 @functools.partial(jax.jit, static_argnames=("width", "look"))
@@ -248,7 +260,7 @@ def example_of_window(window: RealWindow, drawn: dict[str, np.ndarray]) -> Examp
     """A drawn window; its centreline is exact wherever drawing has not moved the curve."""
     height = drawn["centreline"].shape[1]
     margin = (window.x.shape[1] - height) // 2
-    exact = np.nan_to_num(window.x[:, margin : margin + height])
+    exact = bridged(window.x)[:, margin : margin + height]
     unmoved = drawn["centreline"] == exact.astype(np.float32)
     return Example(
         key=window.key,

@@ -1,13 +1,13 @@
 """Further copies of a window of real curves, each as another engineer might have plotted it."""
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
+from veerjax.data.digest import name_number
 from veerjax.data.pairs import PlottedCurve
 from veerjax.data.wells import MIN_PRESENT, WindowSpec, interpolated
 from veerjax.labels import NUM_CURVES
@@ -114,8 +114,3 @@ def plotted_along(window: WindowSpec, lines: list[Line]) -> WindowSpec:
     first, second = (line.moved(curve) for line, curve in zip(lines, window.curves, strict=True))
     x = np.stack([line(x) for line, x in zip(lines, window.x / window.width, strict=True)])
     return dataclasses.replace(window, curves=(first, second), x=x * window.width)
-
-
-def name_number(name: str) -> int:
-    """A number that depends on a name alone."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from veerjax.config import choice, require
-from veerjax.data.source import ExampleSource
+from veerjax.data.source import FOLDER, KGS, LAS, ExampleSource
 from veerjax.errors import InputError
 from veerjax.synthesis.draw import SETTINGS
 
-LAS, FOLDER, KGS = "las", "folder", "kgs"
 CONFIGS = (*SETTINGS, LAS, FOLDER, KGS)
 DEFAULT_NUM = 500
+MAX_EXAMPLES = 10_000_000  # of a split
+MAX_PIXELS = 2**24  # of an example
 DEFAULT_LOOK = "standard"
 # Which configs an option is for; the other options are for all.
 OPTIONS = {
@@ -47,7 +48,13 @@ class Recipe:
         choice("the dataset's config", self.config, CONFIGS)
         size = f"examples of {self.height} x {self.width} px were asked for"
         require(min(self.height, self.width) >= 16, f"{size}; each side must be at least 16 px.")
+        pixels = self.height * self.width
+        require(pixels <= MAX_PIXELS, f"{size}; at most {MAX_PIXELS:,} px are drawn at a time: cut strips into windows.")
         require(self.num is None or self.num >= 1, f"{self.num} examples were asked for; at least 1 is needed.")
+        require(
+            self.num is None or self.num <= MAX_EXAMPLES,
+            f"{self.num} examples were asked for; a split holds at most {MAX_EXAMPLES:,}.",
+        )
         require(0 <= self.seed < 2**31, f"the seed is {self.seed}; write a number from 0 to {2**31 - 1}.")
         require((self.augment or 0) >= 0, f"{self.augment} copies of each window were asked for; write 0 or more.")
         if self.look is not None:
