@@ -9,9 +9,9 @@ import pytest
 from las_files import write_las
 
 from veerjax.cli import main
+from veerjax.data.build.raster_logs import build, build_from
 from veerjax.data.built import load_built
 from veerjax.data.example import Example
-from veerjax.data.raster_logs import build, build_from
 from veerjax.errors import InputError
 
 SIZE = {"height": 48, "width": 32}
@@ -27,7 +27,7 @@ def examples(name: str, data_dir: Path, split: str) -> list[Example]:
 def beam():
     """The module that needs Apache Beam."""
     pytest.importorskip("apache_beam", reason="Apache Beam is not installed: pip install 'veerjax[beam]'")
-    from veerjax.data import beam
+    from veerjax.data.build import beam
 
     return beam
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from veerjax.data.curve_statistics import (
+from veerjax.data.wells.statistics import (
     TRACK_PX,
     blockiness,
     clipped_share,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scan_files import ROWS, TRACK_PX, write_log
 
-from veerjax.data.scans import ScanSource, kgs_source
+from veerjax.data.scans.source import ScanSource, kgs_source
 from veerjax.errors import InputError
 
 HEADER = "scan,las,calibration"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from veerjax.data.build.lock import builder_lock
+from veerjax.data.build.raster_logs import build
 from veerjax.data.built import load_built
-from veerjax.data.lock import builder_lock
-from veerjax.data.raster_logs import build
 from veerjax.errors import InputError
 
 SIZE = {"height": 48, "width": 32}
@@ -22,7 +22,7 @@ KILLS = 6
 HOLD = """
 import sys
 from pathlib import Path
-from veerjax.data.lock import builder_lock
+from veerjax.data.build.lock import builder_lock
 with builder_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -76,7 +76,9 @@ def test_a_second_builder_leaves_the_first_ones_work_alone(tmp_path):
 
 
 def started(data_dir: Path, **options) -> subprocess.Popen:
-    code = f"from veerjax.data.raster_logs import build; build({NAME!r}, data_dir={str(data_dir)!r}, **{options!r})"
+    code = (
+        f"from veerjax.data.build.raster_logs import build; build({NAME!r}, data_dir={str(data_dir)!r}, **{options!r})"
+    )
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

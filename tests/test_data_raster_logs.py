@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from las_files import write_las
 
+from veerjax.data.build.raster_logs import RasterLogs, build
+from veerjax.data.build.recipe import CONFIGS, Recipe
 from veerjax.data.built import collated, load_built
 from veerjax.data.example import Example
-from veerjax.data.las_source import draw_windows, look_number
 from veerjax.data.logset import open_logs
-from veerjax.data.raster_logs import RasterLogs, build
-from veerjax.data.recipe import CONFIGS, Recipe
 from veerjax.data.rendered import rendered_batches
 from veerjax.data.source import LAS
-from veerjax.data.wells import well_windows
+from veerjax.data.wells.source import draw_windows, look_number
+from veerjax.data.wells.windows import well_windows
 from veerjax.errors import InputError
 from veerjax.labels import CODINGS, label_of
 from veerjax.synthesis.draw import RENDERER, SPLITS
@@ -171,7 +171,7 @@ def test_more_shards_than_examples_are_refused_and_leave_nothing(tmp_path):
 
 
 def test_a_split_too_large_for_memory_is_sorted_on_disk_into_the_same_order(data_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr("veerjax.data.shuffling.MEMORY", 2000)
+    monkeypatch.setattr("veerjax.data.build.shuffling.MEMORY", 2000)
     folder = build("raster_logs/standard", data_dir=tmp_path, num=NUM, **SIZE)
     assert not list(folder.glob("*.tmp"))
     for split in SPLITS:

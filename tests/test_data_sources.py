@@ -7,16 +7,16 @@ from las_files import write_las
 from PIL import Image
 
 from veerjax.cli import main
-from veerjax.data import las_source
+from veerjax.data.build.recipe import CONFIGS, Recipe, left_out
 from veerjax.data.built import load_built
 from veerjax.data.example import Example
-from veerjax.data.las_source import LasSource, RealWindow, draw_windows
 from veerjax.data.logset import open_logs
-from veerjax.data.recipe import CONFIGS, Recipe, left_out
 from veerjax.data.rendered_source import CHUNK, RenderedSource
-from veerjax.data.units import FT_PER_M
-from veerjax.data.variants import EDGE, STRETCH, variant
-from veerjax.data.wells import WindowSpec, bridged, interpolated, present_rows, windows_of_well
+from veerjax.data.wells import source as wells_source
+from veerjax.data.wells.source import LasSource, RealWindow, draw_windows
+from veerjax.data.wells.units import FT_PER_M
+from veerjax.data.wells.variants import EDGE, STRETCH, variant
+from veerjax.data.wells.windows import WindowSpec, bridged, interpolated, present_rows, windows_of_well
 from veerjax.errors import InputError
 from veerjax.logs.calibration import CurveScale
 from veerjax.logs.las import read_las
@@ -304,8 +304,8 @@ def test_a_changed_file_is_read_anew_by_the_next_source(three_wells):
 
 def test_a_source_reads_each_file_once_to_digest_it(three_wells, monkeypatch):
     read = []
-    digest = las_source.file_digest
-    monkeypatch.setattr(las_source, "file_digest", lambda path: read.append(path.name) or digest(path))
+    digest = wells_source.file_digest
+    monkeypatch.setattr(wells_source, "file_digest", lambda path: read.append(path.name) or digest(path))
     source = LasSource(folder=three_wells, augment=1, **SIZE)
     for split in source.chunks():
         windows(source, split)

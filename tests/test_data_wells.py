@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from las_files import write_las
 
-from veerjax.data.split import split_of_wells
-from veerjax.data.units import FT_PER_M
-from veerjax.data.wells import WindowSpec, bridged, interpolated, well_windows
+from veerjax.data.wells.split import split_of_wells
+from veerjax.data.wells.units import FT_PER_M
+from veerjax.data.wells.windows import WindowSpec, bridged, interpolated, well_windows
 from veerjax.errors import InputError
 from veerjax.synthesis.draw import MARGIN_PX
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from veerjax.cli import main
-from veerjax.data import alignment, duplicates, health
-from veerjax.data.samples import Sample, SampleSplit, open_samples
+from veerjax.data.checks import alignment, duplicates, health
+from veerjax.data.checks.samples import Sample, SampleSplit, open_samples
 from veerjax.jobs.doctor import CHECKS, examined, summary
 from veerjax.report.health_table import TITLES, health_table
 
@@ -351,7 +351,7 @@ def test_sound_rendered_examples_give_no_false_alarm(setting: str, count: int) -
 
 @pytest.mark.slow
 def test_a_built_dataset_is_examined_split_by_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from veerjax.data.raster_logs import build
+    from veerjax.data.build.raster_logs import build
 
     build("raster_logs/standard", data_dir=tmp_path, num=3, height=64, width=64)
     code, out = doctor(capsys, "--data", "raster_logs/standard", "--data-dir", tmp_path)

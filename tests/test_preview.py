@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from veerjax.cli import main
-from veerjax.data.samples import Sample
+from veerjax.data.checks.samples import Sample
 from veerjax.jobs.preview import positions, run_preview
 from veerjax.report import contact_sheet as sheets
 from veerjax.report.overlay import COLOURS
@@ -140,7 +140,7 @@ def test_a_folder_of_pairs_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_built_dataset_is_shown(tmp_path: Path) -> None:
-    from veerjax.data.raster_logs import build
+    from veerjax.data.build.raster_logs import build
 
     build("raster_logs/standard", data_dir=tmp_path, num=3, height=64, width=64)
     assert run_preview("raster_logs/standard", tmp_path / "s.png", data_dir=tmp_path, split="all", count=7, seed=1) == 7

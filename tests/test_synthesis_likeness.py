@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from veerjax.data.curve_statistics import TRACK_PX, curve_statistics, kolmogorov_smirnov
-from veerjax.data.wells import split_of_wells, well_windows
+from veerjax.data.wells.split import split_of_wells
+from veerjax.data.wells.statistics import TRACK_PX, curve_statistics, kolmogorov_smirnov
+from veerjax.data.wells.windows import well_windows
 from veerjax.synthesis import curves, likeness
 from veerjax.synthesis.likeness import CURVE_NUMBERS, LAW_SIZE, PAIR_NUMBERS, STEEP_SHARE, fitted_laws, random_pair
 

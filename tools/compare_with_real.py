@@ -18,8 +18,9 @@ from fit_curves import HEIGHT, chosen, in_fractions, windows_to_fit
 from PIL import Image
 from skimage.morphology import medial_axis, skeletonize
 
-from veerjax.data.curve_statistics import TRACK_PX, curve_statistics, kolmogorov_smirnov, pair_statistics, steps_px
-from veerjax.data.wells import split_of_wells, well_windows
+from veerjax.data.wells.split import split_of_wells
+from veerjax.data.wells.statistics import TRACK_PX, curve_statistics, kolmogorov_smirnov, pair_statistics, steps_px
+from veerjax.data.wells.windows import well_windows
 from veerjax.report.likeness_plot import RENDERED, Comparison, Samples
 from veerjax.report.likeness_plot import likeness_plot as drawn_plot
 from veerjax.synthesis import curves, likeness

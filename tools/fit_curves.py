@@ -19,8 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from veerjax.data.curve_statistics import SCALES, TRACK_PX, curve_statistics, pair_statistics
-from veerjax.data.wells import WindowSpec, las_files, split_of_wells, well_windows
+from veerjax.data.wells.split import split_of_wells
+from veerjax.data.wells.statistics import SCALES, TRACK_PX, curve_statistics, pair_statistics
+from veerjax.data.wells.windows import WindowSpec, las_files, well_windows
 from veerjax.synthesis import likeness
 
 HEIGHT = 512  # rows of a window

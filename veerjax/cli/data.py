@@ -64,8 +64,8 @@ def add_doctor(group: Any) -> None:
 
 
 def data_build(arguments: argparse.Namespace) -> int:
-    from veerjax.data.raster_logs import build_from, config_of
-    from veerjax.data.recipe import Recipe, left_out
+    from veerjax.data.build.raster_logs import build_from, config_of
+    from veerjax.data.build.recipe import Recipe, left_out
 
     config = config_of(arguments.name)
     fields = {field.name for field in dataclasses.fields(Recipe)} - {"config"}
@@ -85,7 +85,7 @@ def data_build(arguments: argparse.Namespace) -> int:
 
 
 def data_preview(arguments: argparse.Namespace) -> int:
-    from veerjax.data.samples import Look
+    from veerjax.data.checks.samples import Look
     from veerjax.jobs.preview import run_preview
 
     look = Look(height=arguments.height, width=arguments.width, channels=arguments.channels)

@@ -62,7 +62,7 @@ def split_names(name: str, *, data_dir: str | Path) -> list[str]:
     Raises:
         InputError: unknown name, or not built there.
     """
-    from veerjax.data.raster_logs import RasterLogs, config_of
+    from veerjax.data.build.raster_logs import RasterLogs, config_of
 
     builder = RasterLogs(data_dir=Path(data_dir), config=config_of(name))
     if not builder.data_path.exists():

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from veerjax.data.alignment import contrast_map, offset_px, shift_of
-from veerjax.data.defects import CHECKS_OF_ONE, Defect, own_defects
-from veerjax.data.duplicates import Coarse, alike, coarse_picture, curve_digests, image_digest
-from veerjax.data.health import Tally, figures, tally
-from veerjax.data.samples import Sample, SampleSplit, open_samples
-from veerjax.data.split import well_key
+from veerjax.data.checks.alignment import contrast_map, offset_px, shift_of
+from veerjax.data.checks.defects import CHECKS_OF_ONE, Defect, own_defects
+from veerjax.data.checks.duplicates import Coarse, alike, coarse_picture, curve_digests, image_digest
+from veerjax.data.checks.health import Tally, figures, tally
+from veerjax.data.checks.samples import Sample, SampleSplit, open_samples
+from veerjax.data.wells.split import well_key
 from veerjax.errors import InputError
 
 RENDERED_COUNT = 200  # examples of each split of a rendered setting, unless a limit is given
@@ -72,7 +72,7 @@ def run_doctor(
     """The health report of a rendered setting, a built dataset or a folder of pairs.
 
     Args:
-        data: as `data.samples.open_samples` takes it
+        data: as `data.checks.samples.open_samples` takes it
         data_dir: where a built dataset lies
         split: one of its splits, or `all`
         limit: examples of each split at most

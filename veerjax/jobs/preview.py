@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from veerjax.config import require
-from veerjax.data.samples import Look, Sample, SampleSplit, open_samples
+from veerjax.data.checks.samples import Look, Sample, SampleSplit, open_samples
 from veerjax.logs.atomic import check_folder, replacing
 from veerjax.report.contact_sheet import contact_sheet
 
@@ -28,7 +28,7 @@ def run_preview(
     """Writes a PNG of samples and returns how many it shows.
 
     Args:
-        name: as `data.samples.open_samples` takes it
+        name: as `data.checks.samples.open_samples` takes it
         out: the PNG; its folder is made
         split: of a rendered setting or a built dataset
         count: samples at most

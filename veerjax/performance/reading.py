@@ -27,7 +27,7 @@ def built_examples(config: Config, *, count: int = EXAMPLES) -> Iterator[BuiltSp
         config: its data
         count: examples
     """
-    from veerjax.data.raster_logs import build
+    from veerjax.data.build.raster_logs import build
 
     name = f"raster_logs/{config.data.setting}"
     with tempfile.TemporaryDirectory() as folder:

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from veerjax.data.health import wraps
-from veerjax.data.samples import Sample
+from veerjax.data.checks.health import wraps
+from veerjax.data.checks.samples import Sample
 from veerjax.labels import NUM_CURVES
 from veerjax.report.overlay import COLOURS, OCCLUDED_COLOURS, PALE
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from veerjax import labels
 from veerjax.config import require
+from veerjax.labels import label_of
 from veerjax.synthesis import clutter, curves, layout, likeness, page
 from veerjax.synthesis.doses import random_doses
 from veerjax.synthesis.geometry import MAX_TILT_PX
@@ -166,12 +166,6 @@ def in_channels(image: Float[Array, "kinds height width"], channels: int) -> Flo
     if channels == 1:
         return (image[0] if len(image) == 1 else page.quantised(luma(jnp.moveaxis(image, 0, -1))))[:, :, None]
     return jnp.moveaxis(jnp.broadcast_to(image, (channels, *image.shape[1:])), 0, -1)
-
-
-def label_of(masks: Bool[Array, "2 height width"]) -> Array:
-    """The three-class label of two overlapping masks: curve 1 over curve 2."""
-    second = jnp.where(masks[1], labels.CURVE_2, labels.BACKGROUND)
-    return jnp.where(masks[0], labels.CURVE_1, second).astype(jnp.uint8)
 
 
 def draw_batch(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from veerjax.config import nearest
-from veerjax.data.engine import encoded_chunk, repeated
+from veerjax.data.build.engine import encoded_chunk, repeated
 from veerjax.data.source import Chunk, ExampleSource
 from veerjax.errors import InputError
 

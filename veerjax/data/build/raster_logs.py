@@ -12,12 +12,12 @@ import tensorflow_datasets as tfds
 
 from veerjax import labels
 from veerjax.config import choice, nearest, require
-from veerjax.data import card
-from veerjax.data.engine import BEAM, ENGINES, LOCAL, encoded_examples
-from veerjax.data.lock import builder_lock
-from veerjax.data.recipe import CONFIGS, Recipe
+from veerjax.data.build import card
+from veerjax.data.build.engine import BEAM, ENGINES, LOCAL, encoded_examples
+from veerjax.data.build.lock import builder_lock
+from veerjax.data.build.recipe import CONFIGS, Recipe
+from veerjax.data.build.shuffling import shuffled_on_disk
 from veerjax.data.rendered_source import channels_of
-from veerjax.data.shuffling import shuffled_on_disk
 from veerjax.data.source import Chunk, ExampleSource
 from veerjax.errors import InputError
 
@@ -202,7 +202,7 @@ def beam_engine() -> Any:
         InputError: it is not installed.
     """
     try:
-        from veerjax.data import beam
+        from veerjax.data.build import beam
     except ModuleNotFoundError as error:
         raise InputError(
             "--engine beam needs Apache Beam, which is not installed here; pip install 'veerjax[beam]', or leave "

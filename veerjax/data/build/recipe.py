@@ -49,7 +49,9 @@ class Recipe:
         size = f"examples of {self.height} x {self.width} px were asked for"
         require(min(self.height, self.width) >= 16, f"{size}; each side must be at least 16 px.")
         pixels = self.height * self.width
-        require(pixels <= MAX_PIXELS, f"{size}; at most {MAX_PIXELS:,} px are drawn at a time: cut strips into windows.")
+        require(
+            pixels <= MAX_PIXELS, f"{size}; at most {MAX_PIXELS:,} px are drawn at a time: cut strips into windows."
+        )
         require(self.num is None or self.num >= 1, f"{self.num} examples were asked for; at least 1 is needed.")
         require(
             self.num is None or self.num <= MAX_EXAMPLES,
@@ -85,7 +87,7 @@ class Recipe:
 
     def las_source(self) -> ExampleSource:
         """Real curves, drawn."""
-        from veerjax.data.las_source import LasSource
+        from veerjax.data.wells.source import LasSource
 
         if self.las_dir is None:
             raise InputError(f"{LAS!r} draws real curves; give the folder of LAS files with --las-dir.")
@@ -101,7 +103,7 @@ class Recipe:
 
     def scan_source(self) -> ExampleSource:
         """Scans."""
-        from veerjax.data.scans import folder_source, kgs_source
+        from veerjax.data.scans.source import folder_source, kgs_source
 
         if self.folder is None:
             raise InputError(f"{self.config!r} is made of scans; give their folder with --folder.")

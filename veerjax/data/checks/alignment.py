@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from veerjax.data.samples import Sample
+from veerjax.data.checks.samples import Sample
 
 REACH_PX = 8  # shifts looked at, each way
 NEAR_PX = 1  # a shift up to this is none

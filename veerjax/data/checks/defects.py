@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from veerjax.data.alignment import grown
-from veerjax.data.health import wraps
-from veerjax.data.samples import Sample
+from veerjax.data.checks.alignment import grown
+from veerjax.data.checks.health import wraps
+from veerjax.data.checks.samples import Sample
 from veerjax.labels import BACKGROUND, CURVE_1, NUM_CLASSES, NUM_CURVES, label_of
 
 END_ROWS = 16  # a pen reaches so far beyond the last row in which its curve is on the track

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float16
 from PIL import Image
 
-from veerjax.data.health import grey_of
-from veerjax.data.samples import Sample
+from veerjax.data.checks.health import grey_of
+from veerjax.data.checks.samples import Sample
 
 COARSE_ROWS, COARSE_COLUMNS = 64, 32  # of the coarse picture
 ALIKE = 0.95  # mean correlation of coarse pictures from which images are nearly the same

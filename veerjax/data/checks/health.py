@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from veerjax.data.samples import Sample
+from veerjax.data.checks.samples import Sample
 from veerjax.labels import CLASS_NAMES, NUM_CLASSES, NUM_CURVES
 from veerjax.metrics.crossings import crossing_counts
 from veerjax.types import LUMA

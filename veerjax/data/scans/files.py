@@ -5,7 +5,7 @@ from pathlib import Path
 
 from veerjax.config import require
 from veerjax.data.folder import IMAGES, LABEL, TABLE
-from veerjax.data.scanned import LabelFiles, LasFiles, ScannedLog
+from veerjax.data.scans.opened import LabelFiles, LasFiles, ScannedLog
 
 LAS, CALIBRATION = ".las", ".toml"
 PARTNERS = (LABEL, TABLE, LAS, CALIBRATION)

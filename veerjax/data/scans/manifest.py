@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from veerjax.config import nearest, require
-from veerjax.data.scanned import LasFiles, ScannedLog
-from veerjax.data.split import well_key
+from veerjax.data.scans.opened import LasFiles, ScannedLog
+from veerjax.data.wells.split import well_key
 from veerjax.errors import InputError
 from veerjax.synthesis.draw import SPLITS
 

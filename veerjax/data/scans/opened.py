@@ -9,7 +9,7 @@ from jaxtyping import Float64, UInt8
 
 from veerjax.config import require
 from veerjax.data.folder import check_sizes, declared_x, read_label
-from veerjax.data.placed import PlacedCurves, check_curves, curve_values, placed_curves
+from veerjax.data.scans.placed import PlacedCurves, check_curves, curve_values, placed_curves
 from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, read_calibration
 from veerjax.logs.las import Well, read_las
 from veerjax.logs.scan import read_scan

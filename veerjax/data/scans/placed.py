@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 
 from veerjax.config import require
-from veerjax.data.units import FT_PER_M, factor_between
-from veerjax.data.wells import interpolated
+from veerjax.data.wells.units import FT_PER_M, factor_between
+from veerjax.data.wells.windows import interpolated
 from veerjax.errors import InputError
 from veerjax.labels import NUM_CURVES
 from veerjax.logs.calibration import CurveScale, DepthScale, Track

@@ -11,14 +11,14 @@ from typing import Any
 from veerjax.config import require
 from veerjax.data.digest import file_digest
 from veerjax.data.example import Example
-from veerjax.data.folder_files import groups, log_of
-from veerjax.data.manifest import ManifestLogs, manifest_rows
-from veerjax.data.scanned import LabelFiles, PlacedStrip, ScannedLog, opened
+from veerjax.data.scans.files import groups, log_of
+from veerjax.data.scans.manifest import ManifestLogs, manifest_rows
+from veerjax.data.scans.opened import LabelFiles, PlacedStrip, ScannedLog, opened
+from veerjax.data.scans.strips import WorkingStrip, working_strips
 from veerjax.data.source import FOLDER, KGS, Chunk
-from veerjax.data.split import split_of_wells, well_key
-from veerjax.data.strips import WorkingStrip, working_strips
 from veerjax.data.tried import tried
-from veerjax.data.units import FT_PER_M
+from veerjax.data.wells.split import split_of_wells, well_key
+from veerjax.data.wells.units import FT_PER_M
 from veerjax.labels import label_of
 from veerjax.synthesis.draw import SPLITS
 

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
 from veerjax.data.folder import traced
-from veerjax.data.placed import WIDEST_STROKE_PX, PlacedCurves, Truth, padded_rows
-from veerjax.data.scanned import LabelledStrip, PlacedStrip, ScannedLog, TrackPlace, opened
-from veerjax.data.stroke_width import NARROWEST_PX, stroke_width
+from veerjax.data.scans.opened import LabelledStrip, PlacedStrip, ScannedLog, TrackPlace, opened
+from veerjax.data.scans.placed import WIDEST_STROKE_PX, PlacedCurves, Truth, padded_rows
+from veerjax.data.scans.stroke_width import NARROWEST_PX, stroke_width
 from veerjax.labels import NUM_CURVES, label_of
 from veerjax.logs.working import Frame, rescaled, rescaled_mask
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, UInt8
 
-from veerjax.data.placed import MARGIN_ROWS, WIDEST_STROKE_PX, padded_rows
+from veerjax.data.scans.placed import MARGIN_ROWS, WIDEST_STROKE_PX, padded_rows
 from veerjax.polyline import distance_field
 
 PROBE_ROWS = 256  # rows over which one profile is averaged

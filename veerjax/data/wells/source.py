@@ -17,10 +17,10 @@ from veerjax.data.example import Example
 from veerjax.data.identity import exchanged, out_of_order
 from veerjax.data.rendered_source import CHUNK, coding_names, pictures, rows_of
 from veerjax.data.source import LAS
-from veerjax.data.split import split_of_wells
 from veerjax.data.tried import tried
-from veerjax.data.variants import variant
-from veerjax.data.wells import (
+from veerjax.data.wells.split import split_of_wells
+from veerjax.data.wells.variants import variant
+from veerjax.data.wells.windows import (
     WindowSpec,
     bridged,
     check_usable,

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from veerjax.data.digest import name_number
-from veerjax.data.pairs import PlottedCurve
-from veerjax.data.wells import MIN_PRESENT, WindowSpec, interpolated
+from veerjax.data.wells.pairs import PlottedCurve
+from veerjax.data.wells.windows import MIN_PRESENT, WindowSpec, interpolated
 from veerjax.labels import NUM_CURVES
 
 STRETCH = (0.7, 1.4)  # of depth; above 1 a window shows fewer feet on as many rows

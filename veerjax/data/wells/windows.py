@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float, Float64
 
 from veerjax import labels
 from veerjax.config import require
-from veerjax.data.pairs import TYPICAL_PAIRS, PlottedCurve, TypicalCurve, candidates, plotted
 from veerjax.data.tried import tried
-from veerjax.data.units import FT_PER_M
+from veerjax.data.wells.pairs import TYPICAL_PAIRS, PlottedCurve, TypicalCurve, candidates, plotted
+from veerjax.data.wells.units import FT_PER_M
 from veerjax.errors import InputError
 from veerjax.logs.las import Well, read_las
 from veerjax.synthesis.draw import MARGIN_PX
