@@ -145,7 +145,13 @@ def drawn_strokes(
     x, drawn, period = track.x, track.drawn, track.period
     reach, geometry = setting.widest_px // 2 + 1, track.geometry
     if not setting.artefacts:
-        return jax.vmap(lambda *curve: strokes.ink_and_mask(*curve, width=width, reach=reach))(x, drawn, pens)
+        # Without a blur, image and masks would each compute the distances for themselves; a map keeps them.
+        def even(x: Array, drawn: Array, pen: Pen) -> tuple[Array, Array]:
+            return strokes.ink_and_mask(x, drawn, pen, width=width, reach=reach)
+
+        if setting.wear > 0:
+            return jax.vmap(even)(x, drawn, pens)
+        return jax.lax.map(lambda curve: even(*curve), (x, drawn, pens))
     if strangers is not None:
         x, drawn = jnp.concatenate([x, strangers.x]), jnp.concatenate([drawn, strangers.drawn])
         pens = jax.tree.map(lambda *pair: jnp.concatenate(pair), pens, strangers.pens)

@@ -203,7 +203,7 @@ def scanned(
     light = doses.applied("illumination", wear.illumination, doses.applied("blots", wear.blots, jnp.ones_like(image)))
     image = image * light
     image = doses.applied("splice", wear.crease, image, row=layers.splice)
-    if setting.artefacts or setting.wear == 0:
+    if setting.artefacts:
         image = held(image)
     if setting.wear > 0:
         image = paper.blurred(paper.stained(stain_key, image, scanner.stains), scanner.blur)
