@@ -14,6 +14,7 @@ from veerjax.data.checks.defects import CHECKS_OF_ONE, Defect, own_defects
 from veerjax.data.checks.duplicates import Coarse, alike, coarse_picture, curve_digests, image_digest
 from veerjax.data.checks.health import Tally, figures, tally
 from veerjax.data.checks.samples import Sample, SampleSplit, open_samples
+from veerjax.data.logset import ALL
 from veerjax.data.wells.split import well_key
 from veerjax.errors import InputError
 
@@ -155,7 +156,8 @@ def shifted_split(name: str, ward: Ward) -> Iterator[Defect]:
 
 
 def odd_sizes(records: Sequence[Record]) -> Iterator[Defect]:
-    """Images of a size or number of channels that most others do not have."""
+    """Images of a size or number of channels that most others do not have; those of a folder of pairs may vary."""
+    records = [record for record in records if record.split != ALL]
     sizes = Counter(record.size for record in records)
     for record in records:
         usual, _ = sizes.most_common(1)[0]

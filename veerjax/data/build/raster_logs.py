@@ -15,11 +15,12 @@ from veerjax.config import choice, nearest, require
 from veerjax.data.build import card
 from veerjax.data.build.engine import BEAM, ENGINES, LOCAL, encoded_examples
 from veerjax.data.build.lock import builder_lock
-from veerjax.data.build.recipe import CONFIGS, Recipe
+from veerjax.data.build.recipe import CONFIGS, DEFAULT_NUM, Recipe
 from veerjax.data.build.shuffling import shuffled_on_disk
 from veerjax.data.rendered_source import channels_of
 from veerjax.data.source import Chunk, ExampleSource
 from veerjax.errors import InputError
+from veerjax.synthesis.draw import SETTINGS
 
 NAME = "raster_logs"
 
@@ -129,7 +130,13 @@ def build(
         InputError: an argument out of range or not for this config, unusable input, or see `build_from`.
     """
     config = config_of(name)
-    source = Recipe(config=config, **options).source()
+    recipe = Recipe(config=config, **options)
+    source = recipe.source()
+    if num_shards is not None and config in SETTINGS:
+        count = recipe.num or DEFAULT_NUM
+        require(
+            num_shards <= count, f"{num_shards} shards were asked for and {count} examples; write {count} or fewer."
+        )
     return build_from(
         source, config=config, data_dir=data_dir, num_shards=num_shards, engine=engine, beam_args=beam_args
     )

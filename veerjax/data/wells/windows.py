@@ -97,8 +97,8 @@ def check_usable(found: Sequence[Any] | Mapping[str, Any], refused: Sequence[str
     known = ", ".join("+".join(curve.name for curve in pair) for pair in TYPICAL_PAIRS.values())
     require(
         bool(found),
-        f"no LAS file in {folder} is usable: {' '.join(refused)} Please give LAS files that hold one of the pairs "
-        f"{known} on their usual scales.",
+        f"no LAS file in {folder} is usable: {'; '.join(text.rstrip('.') for text in refused)}; give LAS files that "
+        f"hold one of the pairs {known} on their usual scales.",
     )
 
 
