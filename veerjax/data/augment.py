@@ -126,7 +126,7 @@ def bare_edge(example: Example, by: int, *, axis: int) -> UInt8[np.ndarray, "...
 
     A stroke drawn out along the edge would be ink that the truth denies.
     """
-    image, ink = np.moveaxis(example.image, axis, 0), np.moveaxis(example.strokes.any(axis=0), axis, 0)
+    image, ink = np.moveaxis(example.image, axis, 0), np.moveaxis(example.strokes[0] | example.strokes[1], axis, 0)
     near = ink[: FRINGE_PX + 1] if by > 0 else ink[-FRINGE_PX - 1 :]
     inked: Bool[np.ndarray, " n"] = np.convolve(near.any(axis=0), np.ones(2 * FRINGE_PX + 1), "same") > 0.5
     line = image[0 if by > 0 else -1].copy()

@@ -52,7 +52,7 @@ def cell(sample: Sample) -> Pixels:
     strokes = sample.strokes[:, :shown]
     labelled = tinted(image, [sample.label[:shown] == k + 1 for k in range(NUM_CURVES)], COLOURS, LABEL_OPACITY)
     drawn = tinted(
-        pale(image), [strokes[0], strokes[1], strokes.all(axis=0)], (*OCCLUDED_COLOURS, BOTH), STROKE_OPACITY
+        pale(image), [strokes[0], strokes[1], strokes[0] & strokes[1]], (*OCCLUDED_COLOURS, BOTH), STROKE_OPACITY
     )
     there = sample.presence & np.isfinite(sample.centreline)
     joined = (there[:, 1:] & there[:, :-1] & ~wraps(sample))[:, : shown - 1]

@@ -33,7 +33,7 @@ def contrast_map(sample: Sample) -> Float[np.ndarray, "shifts shifts"] | None:
     Returns:
         None where there is no such stroke or rim.
     """
-    strokes = sample.strokes.any(axis=0)
+    strokes = sample.strokes[0] | sample.strokes[1]
     rim = grown(strokes, SURROUNDINGS_PX) & ~grown(strokes, 1)
     inner = (slice(REACH_PX, -REACH_PX),) * 2
     strokes, rim = strokes[inner], rim[inner]

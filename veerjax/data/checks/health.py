@@ -64,7 +64,7 @@ def tally(sample: Sample) -> Tally:
     return Tally(
         examples=1,
         pixels=np.bincount(sample.label.ravel().clip(0, NUM_CLASSES - 1), minlength=NUM_CLASSES),
-        examples_with=sample.strokes.any(axis=(1, 2)).astype(np.int64),
+        examples_with=np.array([mask.any() for mask in sample.strokes], np.int64),
         rows=sample.label.shape[0],
         present_rows=there.sum(axis=1),
         widths=histograms(width_px, judged, edges=WIDTH_EDGES_PX),

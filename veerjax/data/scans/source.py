@@ -222,7 +222,7 @@ def plans_of(log: ScannedLog, *, height: int, width: int) -> list[StripPlan]:
         rows = strip.place.frame.rows
         windows = range(max(-(-rows // height), 1))
         if isinstance(strip, PlacedStrip):
-            present = strip.placed.presence.any(axis=0)
+            present = strip.placed.presence[0] | strip.placed.presence[1]
             starts = {index: window_start(index, rows=rows, height=height) for index in windows}
             windows = [index for index, start in starts.items() if present[start : start + height].any()]
         plans.append(StripPlan(log=log, number=strip.place.number, well=found.well, windows=tuple(windows)))
