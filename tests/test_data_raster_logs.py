@@ -164,10 +164,10 @@ def test_a_dataset_has_the_shards_that_were_asked_for(tmp_path):
         assert len(load_built("raster_logs/standard", data_dir=tmp_path, split=split)) == 6
 
 
-def test_more_shards_than_examples_are_refused_and_leave_nothing(tmp_path):
-    with pytest.raises(InputError, match="5 shards were asked for, but a split has fewer examples"):
-        build("raster_logs/standard", data_dir=tmp_path, num=2, num_shards=5, **SIZE)
-    assert not list((tmp_path / "raster_logs" / "standard").iterdir())
+def test_more_shards_than_windows_are_refused_and_leave_nothing(tmp_path, las_dir):
+    with pytest.raises(InputError, match="500 shards were asked for, but a split has fewer examples"):
+        build("raster_logs/las", data_dir=tmp_path, las_dir=las_dir, num_shards=500, **SIZE)
+    assert not list((tmp_path / "raster_logs" / "las").iterdir())
 
 
 def test_a_split_too_large_for_memory_is_sorted_on_disk_into_the_same_order(data_dir, tmp_path, monkeypatch):
@@ -270,3 +270,38 @@ def test_what_is_not_built_cannot_be_read(tmp_path, data_dir):
         load_built("raster_logs/las", data_dir=data_dir, split="tset")
     with pytest.raises(InputError, match="there is no dataset 'las'"):
         load_built("las", data_dir=data_dir, split="test")
+
+
+def test_more_shards_than_examples_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(InputError, match="7 shards were asked for, and 6 examples a split; write 6 shards or fewer"):
+        build("raster_logs/standard", data_dir=tmp_path / "new", num=6, num_shards=7, **SIZE)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("damage", ["{", None])
+def test_a_dataset_whose_metadata_cannot_be_read_is_called_damaged(tmp_path, damage):
+    folder = build("raster_logs/standard", data_dir=tmp_path, num=1, **SIZE)
+    (folder / "metadata.json").unlink()
+    if damage is not None:
+        (folder / "metadata.json").write_text(damage)
+    with pytest.raises(InputError, match=r"is damaged: its metadata\.json cannot be read; delete the folder"):
+        build("raster_logs/standard", data_dir=tmp_path, num=1, **SIZE)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"num": 10**14}, "a split holds at most 10,000,000"),
+        ({"num": 8, "height": 10**5, "width": 10**5}, "at most 16,777,216 px are drawn at a time"),
+    ],
+)
+def test_more_than_can_be_drawn_is_refused_at_once(tmp_path, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        build("raster_logs/standard", data_dir=tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_data_folder_that_cannot_be_written_to_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"file.*cannot be written to .*; give another data folder"):
+        build("raster_logs/standard", data_dir=tmp_path / "file", num=1, **SIZE)

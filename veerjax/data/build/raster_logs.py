@@ -15,12 +15,11 @@ from veerjax.config import choice, nearest, require
 from veerjax.data.build import card
 from veerjax.data.build.engine import BEAM, ENGINES, LOCAL, encoded_examples
 from veerjax.data.build.lock import builder_lock
-from veerjax.data.build.recipe import CONFIGS, DEFAULT_NUM, Recipe
+from veerjax.data.build.recipe import CONFIGS, Recipe
 from veerjax.data.build.shuffling import shuffled_on_disk
-from veerjax.data.rendered_source import channels_of
+from veerjax.data.rendered_source import RenderedSource, channels_of
 from veerjax.data.source import Chunk, ExampleSource
 from veerjax.errors import InputError
-from veerjax.synthesis.draw import SETTINGS
 
 NAME = "raster_logs"
 
@@ -130,13 +129,7 @@ def build(
         InputError: an argument out of range or not for this config, unusable input, or see `build_from`.
     """
     config = config_of(name)
-    recipe = Recipe(config=config, **options)
-    source = recipe.source()
-    if num_shards is not None and config in SETTINGS:
-        count = recipe.num or DEFAULT_NUM
-        require(
-            num_shards <= count, f"{num_shards} shards were asked for and {count} examples; write {count} or fewer."
-        )
+    source = Recipe(config=config, **options).source()
     return build_from(
         source, config=config, data_dir=data_dir, num_shards=num_shards, engine=engine, beam_args=beam_args
     )
@@ -168,6 +161,9 @@ def build_from(
         engine == BEAM or not beam_args, "--beam-args are for Apache Beam; give --engine beam too, or leave it out."
     )
     beam_options = beam_engine().pipeline_options(beam_args) if engine == BEAM else None
+    if num_shards is not None and isinstance(source, RenderedSource):
+        asked = f"{num_shards} shards were asked for, and {source.count} examples a split"
+        require(num_shards <= source.count, f"{asked}; write {source.count} shards or fewer.")
     source.chunks()  # So that bad input is refused before anything is written.
     builder = RasterLogs(data_dir=Path(data_dir), config=config, source=source, engine=engine)
     folder = Path(builder.data_path)
