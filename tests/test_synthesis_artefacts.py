@@ -135,31 +135,36 @@ LAW = 192  # [px] a side
 
 
 @functools.cache
-def warped(*names: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels of the first curve under artefacts of full strength, and where it then runs."""
+def drawing() -> Callable[[dict[str, jax.Array]], tuple[jax.Array, jax.Array, jax.Array]]:
+    """From strengths to labels of the first curves and where they then run; one compilation for all artefacts."""
+    names = (*GEOMETRY, "off_scale")
     setting = dataclasses.replace(setting_of("clean"), artefacts={name: Dose(least=1.0) for name in names})
 
-    def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def one(key: jax.Array, strength: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
         curve_key, pen_key, dose_key = jax.random.split(key, 3)
         scale = jnp.asarray(1.5)
         rows = LAW + 2 * layout.rows_beyond(setting, LAW)
         x, drawn = random_pair(curve_key, rows=rows, width=LAW, scale=scale)
-        doses = random_doses(dose_key, setting)
+        doses = dataclasses.replace(random_doses(dose_key, setting), strength=strength)
         grid = page.random_grid(key, setting)
         track = layout.placed(x, drawn, grid, doses, setting=setting, width=LAW, scale=scale)
         pens = page.random_pens(pen_key, setting, scale=scale)
         _, masks = layout.drawn_strokes(track, pens, None, doses, setting=setting, width=LAW, scale=scale)
         return masks[0], track.centreline[0], track.presence[0]
 
-    masks, x, there = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(11), 12))
-    return np.asarray(masks), np.asarray(x), np.asarray(there)
+    keys = jax.random.split(jax.random.key(11), 12)
+    return jax.jit(lambda strength: jax.vmap(one, in_axes=(0, None))(keys, strength))
+
+
+tracer = jax.jit(lambda probability: trace(prediction_from_probability(probability)))
 
 
 def errors(*names: str) -> tuple[np.ndarray, np.ndarray]:
     """Of the traced label [px], on rows where truth and trace are present; and the share of the truth's rows."""
-    masks, x, there = warped(*names)
+    strength = {name: jnp.asarray(float(name in names)) for name in (*GEOMETRY, "off_scale")}
+    masks, x, there = (np.asarray(a) for a in drawing()(strength))
     probability = np.stack([~masks, masks, np.zeros_like(masks)], axis=-1).astype(np.float32)
-    found = jax.jit(lambda p: trace(prediction_from_probability(p)))(jnp.asarray(probability))
+    found = tracer(jnp.asarray(probability))
     both = there & np.asarray(found.presence)[:, 0]
     return np.abs(np.asarray(found.x)[:, 0] - x)[both], both.sum() / there.sum()
 

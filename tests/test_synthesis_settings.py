@@ -62,8 +62,8 @@ def test_other_channels_and_settings_are_refused() -> None:
 def test_a_sample_is_the_same_alone_and_inside_any_batch(setting: str) -> None:
     one = functools.partial(draw_batch, height=HEIGHT, width=WIDTH, setting=setting)
     drawn = jax.jit(one, static_argnums=1)
-    batch, alone, other = drawn(5, "train", jnp.arange(8)), drawn(5, "train", jnp.array([6])), None
-    other = drawn(5, "train", jnp.array([90, 6, 3]))
+    batch, alone = drawn(5, "train", jnp.arange(8)), drawn(5, "train", jnp.array([6]))
+    other = drawn(5, "train", jnp.array([90, 6, 3, 17, 1, 2, 400, 8]))
     for found, place in ((alone, 0), (other, 1)):
         np.testing.assert_array_equal(found.strokes[place], batch.strokes[6])
         np.testing.assert_array_equal(found.label[place], batch.label[6])
