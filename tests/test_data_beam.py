@@ -130,7 +130,7 @@ def test_without_beam_the_command_says_how_to_get_it(tmp_path, monkeypatch, caps
     importing = builtins.__import__
 
     def without_beam(name: str, *rest: Any) -> Any:
-        if name.partition(".")[0] == "apache_beam" or (name == "veerjax.data" and "beam" in (rest[2] or ())):
+        if name.partition(".")[0] == "apache_beam" or (name == "veerjax.data.build" and "beam" in (rest[2] or ())):
             raise ModuleNotFoundError(f"No module named {name!r}", name="apache_beam")
         return importing(name, *rest)
 
