@@ -188,6 +188,8 @@ def test_a_colour_dataset_has_three_channels(tmp_path):
     assert source[0].image.shape == (48, 32, 3)
     assert (source[0].image != source[0].image[..., :1]).any()
     assert collated([source[0], source[1]]).image.shape == (2, 48, 32, 3)
+    portion = next(open_logs("raster_logs/colour", data_dir=tmp_path).portions(2))
+    assert portion.batch.image.shape == (2, 48, 32, 3)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

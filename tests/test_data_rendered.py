@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from veerjax.data.rendered import rendered_batches
+from veerjax.data.rendered import rendered_batches, rendered_examples
 from veerjax.errors import InputError
 from veerjax.synthesis.draw import draw_batch
+from veerjax.types import Batch
 
 SIZE = {"height": 48, "width": 32}
 
@@ -41,6 +42,38 @@ def test_the_samples_are_those_of_draw_batch():
     stream = next(rendered_batches("standard", split="train", count=8, batch=8, seed=3, **SIZE))
     for name, expected in vars(whole).items():
         np.testing.assert_array_equal(getattr(stream, name), expected, err_msg=name)
+
+
+def by_index(names: tuple[str, ...], indices: list[int]) -> list[Batch]:
+    """Each sample of a mixture, drawn with its own setting alone."""
+
+    def one(index: int) -> Batch:
+        name = names[index % len(names)]
+        return rendered_examples(name, split="train", indices=jnp.array([index]), seed=3, **SIZE)
+
+    return [one(index) for index in indices]
+
+
+@pytest.mark.slow
+def test_sample_i_of_a_mixture_is_of_its_setting_i_wherever_the_stream_begins():
+    names = ("well_like", "clean", "well_like")
+    mixture, indices = "+".join(names), [4, 2, 0, 7, 5]
+    stream = rendered_examples(mixture, split="train", indices=jnp.array(indices), seed=3, **SIZE)
+    whole = jax.jit(lambda i: draw_batch(3, "train", i, setting=mixture, **SIZE))(jnp.arange(3, 9))
+    for place, alone in enumerate(by_index(names, indices)):
+        np.testing.assert_array_equal(stream.strokes[place], alone.strokes[0])
+        np.testing.assert_allclose(stream.image[place], alone.image[0], atol=1.01 / 255)
+    for place, alone in enumerate(by_index(names, list(range(3, 9)))):
+        np.testing.assert_array_equal(whole.strokes[place], alone.strokes[0])
+        np.testing.assert_allclose(whole.image[place], alone.image[0], atol=1.01 / 255)
+
+
+def test_a_batch_that_does_not_divide_among_a_mixture_is_refused():
+    sentence = r"a batch of 7 does not divide among the 2 settings standard\+clean; write 8"
+    with pytest.raises(InputError, match=sentence):
+        draw_batch(0, "train", jnp.arange(7), setting="standard+clean", **SIZE)
+    with pytest.raises(InputError, match=r"the setting is 'claen'.*did you mean 'clean'"):
+        rendered_batches("standard+claen", split="train", count=2, batch=2, **SIZE)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from veerjax.config import Config, with_overrides
+from veerjax.data.rendered import rendered_examples
 from veerjax.errors import InputError
 from veerjax.models import build_model
 from veerjax.synthesis.draw import draw_batch
@@ -146,3 +147,23 @@ def test_shipped_weights_are_stored_small_and_read_back_as_float32(tmp_path: Pat
     restored = checkpoint.restore_variables(tmp_path / "w")
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=4e-3), variables, restored)
     assert {leaf.dtype for leaf in jax.tree.leaves(restored)} == {np.dtype("float32")}
+
+
+@pytest.mark.slow
+def test_a_mixture_in_colour_is_trained_on_and_evaluated_in_colour_and_in_grey(tmp_path: Path) -> None:
+    changes = ["data.setting=well_like+colour", "model.channels=3", "steps=2", "validation.every=2"]
+    figures = loop.train(with_overrides(TINY, changes), tmp_path)
+    assert 0 <= figures["iou_background"] <= 1
+    weights = load_weights(str(tmp_path))
+    kernels = [leaf for leaf in jax.tree.leaves(weights.variables["params"]) if leaf.ndim == 4]
+    assert any(kernel.shape[2] == 4 * 3 for kernel in kernels)  # blocks of 2 x 2 px of three channels
+    for channels in (1, 3):
+        drawn = rendered_examples("colour", split="test", indices=np.arange(2), height=32, width=32, channels=channels)
+        assert weights.model.predict(weights.variables, drawn).masks.shape == (2, 2, 32, 32)
+
+
+def test_a_batch_that_no_mixture_can_share_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    config = with_overrides(TINY, ["data.setting=standard+clean+hard"])
+    with pytest.raises(InputError, match="a batch of 8 does not divide among the 3 settings"):
+        loop.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -10,6 +10,7 @@ from typing import Any
 
 from veerjax.config import Config
 from veerjax.data.built import BuiltSplit, load_built
+from veerjax.synthesis.settings import settings_in
 
 EXAMPLES = 64
 
@@ -23,13 +24,15 @@ def can_build() -> bool:
 def built_examples(config: Config, *, count: int = EXAMPLES) -> Iterator[BuiltSplit]:
     """The training split of `raster_logs` at the config's setting and size; gone when the block ends.
 
+    A mixture is no dataset; of one, the last setting is read, as it is of which drawing's parts are timed.
+
     Args:
         config: its data
         count: examples
     """
     from veerjax.data.build.raster_logs import build
 
-    name = f"raster_logs/{config.data.setting}"
+    name = f"raster_logs/{settings_in(config.data.setting)[-1]}"
     with tempfile.TemporaryDirectory() as folder:
         size: dict[str, Any] = {"height": config.data.height, "width": config.data.width}
         # TFDS announces every build, and draws bars.

@@ -11,7 +11,7 @@ from veerjax.config import choice
 
 # Every artefact and its place among the random numbers of a sample: add at the end, never reorder.
 ARTEFACTS = (
-    "margins",  # the track stands between blank paper, depth numbers and the neighbouring track
+    "margins",  # the track stands between blank paper, or the neighbouring track begins at its border
     "stretch",  # the paper moves unevenly under the scanner
     "skew",  # the strip lies askew: columns lean
     "tilt",  # and rows slope

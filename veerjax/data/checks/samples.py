@@ -114,8 +114,6 @@ def open_samples(
 def rendered_split(setting: str, split: str, *, count: int, look: Look) -> SampleSplit:
     """The first examples of a setting's split, drawn when they are read."""
     seed = look.seed or 0
-    channels = look.channels or channels_of(setting)
-    options = {} if channels == 1 else {"channels": channels}
 
     def read(positions: Sequence[int]) -> list[Sample]:
         filled = [*positions, *[positions[-1]] * (TOGETHER - len(positions))]  # one size compiles once
@@ -126,7 +124,7 @@ def rendered_split(setting: str, split: str, *, count: int, look: Look) -> Sampl
             height=look.height or TEST_HEIGHT,
             width=look.width or TEST_WIDTH,
             seed=seed,
-            **options,
+            channels=look.channels or channels_of(setting),
         )
         return samples_of(batch, [f"{setting}/{split}/{seed}/{index:08d}" for index in positions], split=split)
 
