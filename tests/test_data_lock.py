@@ -1,4 +1,5 @@
-import os
+"""One builder of a dataset at a time, and what a killed one leaves behind."""
+
 import random
 import shutil
 import signal
@@ -9,58 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from veerjax.data.build.lock import builder_lock
 from veerjax.data.build.raster_logs import build
 from veerjax.data.built import load_built
 from veerjax.errors import InputError
+from veerjax.logs.lock import held
 
 SIZE = {"height": 48, "width": 32}
 NAME = "raster_logs/standard"
 KILLS = 6
-
-
-HOLD = """
-import sys
-from pathlib import Path
-from veerjax.data.build.lock import builder_lock
-with builder_lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def owner(tmp_path):
-    """A live process that holds the lock `tmp_path/here/a.lock`."""
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "here" / "a.lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "held\n"
-        yield process
-
-
-def test_a_lock_that_another_process_holds_is_not_had_and_names_its_owner(tmp_path, owner):
-    with (
-        pytest.raises(InputError, match=f"here is being built by process {owner.pid} on .*; wait until it is done"),
-        builder_lock(tmp_path / "here" / "a.lock"),
-    ):
-        pass
-    assert (tmp_path / "here" / "a.lock").exists()
-
-
-def test_the_lock_of_a_killed_process_is_free(tmp_path, owner):
-    os.kill(owner.pid, signal.SIGKILL)
-    owner.wait(60)
-    assert (tmp_path / "here" / "a.lock").exists()
-    with builder_lock(tmp_path / "here" / "a.lock"):
-        assert f"process {os.getpid()} on" in (tmp_path / "here" / "a.lock").read_text()
-    assert not list((tmp_path / "here").iterdir())
-
-
-def test_a_lock_is_given_back_after_an_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), builder_lock(tmp_path / "a.lock"):
-        raise ZeroDivisionError
-    with builder_lock(tmp_path / "a.lock"):
-        pass
 
 
 def test_a_second_builder_leaves_the_first_ones_work_alone(tmp_path):
@@ -68,7 +25,8 @@ def test_a_second_builder_leaves_the_first_ones_work_alone(tmp_path):
     work = parent / "incomplete.ABCDEF_1.0.0"
     work.mkdir(parents=True)
     (work / "part").write_text("half")
-    with builder_lock(parent / "building.lock"), pytest.raises(InputError, match="is being built by process"):
+    sentence = "standard is being built by process .*; wait until it is done, or give another data folder"
+    with held(parent / "building.lock", use="", instead=""), pytest.raises(InputError, match=sentence):
         build(NAME, data_dir=tmp_path, num=1, **SIZE)
     assert (work / "part").read_text() == "half"
     build(NAME, data_dir=tmp_path, num=1, **SIZE)

@@ -14,12 +14,12 @@ from veerjax import labels
 from veerjax.config import choice, nearest, require
 from veerjax.data.build import card
 from veerjax.data.build.engine import BEAM, ENGINES, LOCAL, encoded_examples
-from veerjax.data.build.lock import builder_lock
 from veerjax.data.build.recipe import CONFIGS, Recipe
 from veerjax.data.build.shuffling import shuffled_on_disk
 from veerjax.data.rendered_source import RenderedSource, channels_of
 from veerjax.data.source import Chunk, ExampleSource
 from veerjax.errors import InputError
+from veerjax.logs.lock import held
 
 NAME = "raster_logs"
 
@@ -169,7 +169,8 @@ def build_from(
     folder = Path(builder.data_path)
     if is_there(source, folder):
         return folder
-    with builder_lock(folder.parent / "building.lock"):
+    use = f"{folder.parent} is being built"
+    with held(folder.parent / "building.lock", use=use, instead="give another data folder"):
         if is_there(source, folder):
             return folder
         for leftover in folder.parent.glob("incomplete.*"):
