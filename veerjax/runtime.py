@@ -11,6 +11,7 @@ import sys
 # buffers share, which is never given back to the system, and which grows by large pieces.
 LARGEST = 2**31 - 1
 HEAP = {"ARENA_MAX": (-8, 1), "MMAP_MAX": (-4, 0), "TRIM_THRESHOLD": (-1, LARGEST), "TOP_PAD": (-2, 2**26)}
+PRIVATE = 0o700  # mode of a folder that its owner alone reads and writes
 CACHED_FROM_S = "0.2"  # of compilation; what takes less is not worth a file
 
 
@@ -41,8 +42,26 @@ def heap_environment() -> dict[str, str]:
 
 
 def keep_compilations() -> None:
-    """Keeps what is compiled for the next process: in `JAX_COMPILATION_CACHE_DIR`, or the user's cache folder."""
+    """Keeps what is compiled for the next process: in `JAX_COMPILATION_CACHE_DIR`, or the user's cache folder.
+
+    What lies there is run, so nobody else may write it: nothing is kept where the folder cannot be had private.
+    """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(base, "veerjax")
+        folder = os.path.join(base, "veerjax")
+        if not is_private(folder):
+            return
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", CACHED_FROM_S)
+
+
+def is_private(folder: str) -> bool:
+    """Makes the folder, if it is not there, this user's alone; False where that cannot be."""
+    try:
+        os.makedirs(folder, mode=PRIVATE, exist_ok=True)
+        if os.stat(folder).st_uid != os.getuid():
+            return False
+        os.chmod(folder, PRIVATE)  # it may be older than this rule
+    except OSError:
+        return False
+    return True
