@@ -12,8 +12,9 @@ from pathlib import Path
 import jax.numpy as jnp
 
 from veerjax.config import with_overrides
-from veerjax.training.checkpoint import save_variables, write_config
+from veerjax.training.checkpoint import save_variables
 from veerjax.training.weights import load_weights
+from veerjax.training.workdir import write_config
 
 LIMIT_MB = 8
 

@@ -1,213 +1,228 @@
-"""Checkpoints on disk. The only module that knows Orbax; its API moves."""
+"""Checkpoints of a training on disk. Only this module and `stored` know Orbax; its API moves."""
 
-import json
-import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, cast
+from os import PathLike
+from types import TracebackType
+from typing import cast
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-from veerjax.config import Config, from_dict, require, to_dict
+from veerjax.config import require
 from veerjax.errors import InputError
-from veerjax.models.model import Variables
+from veerjax.training.kept import (
+    BEST,
+    DAMAGED,
+    FOLDER,
+    TREE,
+    UNFINISHED,
+    by_rank,
+    checkpoint_folder,
+    clear_leftovers,
+    figures,
+    kept_steps,
+    rank,
+    rooted,
+    said,
+    set_aside,
+    with_manifests,
+)
+from veerjax.training.manifest import defect, write_manifest
 from veerjax.training.state import TrainState
+from veerjax.training.stored import (
+    UNREADABLE,
+    first_line,
+    mismatch,
+    quiet,
+    restore_variables,
+    save_variables,
+    state_hashes,
+    stored_leaves,
+)
 
-logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every save at warning level
-CONFIG_FILE = "config.json"
-FOLDER = "checkpoints"
-BEST = "centreline_f1"  # the validation figure by which the best checkpoint is chosen: F1 within 2 px, both curves
-BEST_BEFORE = "foreground_iou"  # of runs made before 0.2
+# All that others need of checkpoints.
+__all__ = [
+    "BEST",
+    "Checkpoints",
+    "checkpoint_folder",
+    "rank",
+    "restore_variables",
+    "save_variables",
+    "state_hashes",
+]
 
 
 class Checkpoints:
-    """The last two checkpoints of a work directory and the best one; saves run in the background."""
+    """The newest checkpoints of a work directory and the best one; saves run in the background.
 
-    def __init__(self, workdir: Path) -> None:
-        best = BestN(get_metric_fn=rank, n=1)
-        policy = AnyPreservationPolicy([LatestN(2), best])
-        options = ocp.CheckpointManagerOptions(preservation_policy=policy, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager((workdir / FOLDER).absolute(), options=options)
+    A step is there with its manifest or not at all: the manifest is written into Orbax's temporary folder, and comes
+    to light with the rest when Orbax renames that. An old step is removed once the new one is there.
+    """
+
+    def __init__(self, workdir: str | PathLike[str], *, keep: int = 2) -> None:
+        """Clears what killed saves have left.
+
+        Args:
+            workdir: of the training, local or remote
+            keep: newest steps, besides the best
+        """
+        self.workdir = epath.Path(workdir)
+        self._folder = rooted(self.workdir) / FOLDER
+        self._keep = keep
+        self._saving = (0, 0)  # step, arrays
+        self._opened: ocp.CheckpointManager | None = None
+        clear_leftovers(self._folder)
 
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._manager.wait_until_finished()
-        self._manager.close()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            self.wait()
+        except InputError as failure:
+            if error is None:
+                raise
+            print(f"veerjax: {failure}", file=sys.stderr)
+        finally:
+            if self._opened is not None:
+                self._opened.close()
 
-    def save(self, state: TrainState, *, step: int, metrics: dict[str, float]) -> None:
-        """Writes the state of a step; nothing if that step is already there."""
-        if step not in self._manager.all_steps():
-            self._manager.save(step, args=ocp.args.StandardSave(state), metrics=metrics)
+    @property
+    def _manager(self) -> ocp.CheckpointManager:
+        """Opened when it is first needed: it reads the steps' figures, so the damaged ones must be gone by then."""
+        if self._opened is None:
+            newest, best = LatestN(self._keep), BestN(get_metric_fn=rank, n=1, keep_checkpoints_without_metrics=False)
+            options = ocp.CheckpointManagerOptions(
+                preservation_policy=AnyPreservationPolicy([newest, best]),
+                best_fn=rank,  # without it the figures are not written
+                async_options=ocp.options.AsyncOptions(post_finalization_callback=self._seal),
+            )
+            self._opened = ocp.CheckpointManager(self._folder, options=options)
+        return self._opened
 
-    def restore_latest(self, like: TrainState) -> TrainState | None:
-        """The newest state in the structure and shardings of `like`, or None if there is none."""
-        step = self._manager.latest_step()
-        if step is None:
-            return None
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        return cast(TrainState, self._manager.restore(step, args=ocp.args.StandardRestore(abstract)))
+    def _seal(self) -> None:
+        """Writes the manifest of the step that is being saved; Orbax calls this when its files are there."""
+        step, leaves = self._saving
+        unfinished = [path for path in self._folder.iterdir() if path.name.startswith(f"{step}{UNFINISHED}")]
+        write_manifest(next(iter(unfinished), self._folder / str(step)), leaves=leaves)
 
+    def save(self, state: TrainState, *, step: int, metrics: Mapping[str, float] | None) -> None:
+        """Begins to write the state of a step; nothing if that step is already there.
 
-def adopt_workdir(workdir: Path, config: Config) -> None:
-    """Makes the work directory this config's, or checks that it already is.
+        Args:
+            state: copied before this returns
+            step: its number
+            metrics: of its validation, or None between validations: such a step is never the best
 
-    Raises:
-        InputError: the directory belongs to another config (the first differing key is named), or is a file; or its
-            config is no group of keys.
-    """
-    require(not workdir.is_file(), f"the work directory {str(workdir)!r} is a file; give a folder.")
-    workdir.mkdir(parents=True, exist_ok=True)
-    path = workdir / CONFIG_FILE
-    if path.exists():
-        differing = differences(_keys_of(path), to_dict(config))
+        Raises:
+            InputError: this save or the one before it failed; the last good step stands.
+        """
+        self.wait()
+        with self._told():
+            self._saving = (step, len(jax.tree.leaves(state)))
+            if step not in self._manager.all_steps():
+                measured = None if metrics is None else dict(metrics)
+                self._manager.save(step, args=ocp.args.StandardSave(state), metrics=measured)
+
+    def wait(self) -> None:
+        """Returns when all that was saved is on disk.
+
+        Raises:
+            InputError: the last save failed; the last good step stands.
+        """
+        if self._opened is not None:
+            with self._told():
+                self._opened.wait_until_finished()
+
+    def restore_newest(self, like: TrainState) -> TrainState | None:
+        """The newest whole state, or None if nothing was saved.
+
+        Steps that are not whole are named on stderr, and moved to `checkpoints.damaged`.
+
+        Args:
+            like: its structure, shapes, dtypes and shardings
+
+        Raises:
+            InputError: no step is whole, they are of an older edition, or the newest one is not like `like`.
+        """
+        steps = kept_steps(self._folder)
         require(
-            not differing,
-            f"the work directory {str(workdir)!r} was made with another config ({'; '.join(differing)}); "
-            "give that config or another --workdir.",
+            not steps or with_manifests(self._folder, steps),
+            f"the steps in {self._folder} have no manifest.json, as in runs of an older edition, and cannot be gone on "
+            f"with; give another --workdir, with --init-from {self.workdir} to start from their weights.",
         )
-    else:
-        write_config(workdir, config)
+        reasons = {step: reason for step in reversed(steps) if (reason := defect(self._folder / str(step)))}
+        state = None
+        for step in (step for step in reversed(steps) if step not in reasons):
+            state, reason = self._read(step, like)
+            if state is not None:
+                break
+            reasons[step] = reason
+        for step, reason in reasons.items():
+            set_aside(self._folder, step)
+            if state is not None:
+                said(step, self._folder, reason, instead=f"going on from step {int(state.step)}")
+        if self._opened is not None:
+            self._opened.reload()
+        if state is None:
+            self._refuse_to_start_over(reasons)
+        return state
 
-
-def write_config(folder: Path, config: Config) -> None:
-    """Writes the resolved config beside checkpoints, whole or not at all."""
-    temporary = folder / (CONFIG_FILE + ".tmp")
-    temporary.write_text(json.dumps(to_dict(config), indent=2) + "\n")
-    temporary.replace(folder / CONFIG_FILE)
-
-
-def differences(old: dict[str, Any], new: dict[str, Any], *, prefix: str = "") -> list[str]:
-    """The keys in which two configs differ, as sentences."""
-    found = []
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += differences(before, after, prefix=f"{prefix}{key}.")
-        elif before != after:
-            found.append(f"{prefix}{key} was {before!r} and is now {after!r}")
-    return found
-
-
-def load_config(folder: Path) -> Config:
-    """The config beside checkpoints.
-
-    Raises:
-        InputError: there is none, or it does not fit this version.
-    """
-    path = folder / CONFIG_FILE
-    require(
-        path.is_file(),
-        f"{str(folder)!r} holds no {CONFIG_FILE}, so it is no work directory of veerjax train.",
-    )
-    values = _keys_of(path)
-    try:
-        return from_dict(Config, values)
-    except InputError as error:
-        raise InputError(f"{path} does not fit this version: {error}") from error
-
-
-def _keys_of(path: Path) -> dict[str, Any]:
-    """What a config file holds."""
-    try:
-        values = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not valid JSON ({error}).") from error
-    if not isinstance(values, dict):
+    def _read(self, step: int, like: TrainState) -> tuple[TrainState | None, str]:
+        """The state of a step, or why it cannot be read."""
+        folder = self._folder / str(step) / TREE
+        try:
+            differing = mismatch(stored_leaves(folder), like)
+            if not differing:
+                abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+                with quiet(), ocp.StandardCheckpointer() as checkpointer:
+                    return cast(TrainState, checkpointer.restore(folder, abstract)), ""
+        except UNREADABLE as error:
+            return None, first_line(error)
         raise InputError(
-            f"{path} holds {json.dumps(values)[:40]}; it must be a group of keys, as veerjax train writes it."
+            f"step {step} in {self.workdir} does not fit this training: {differing}; give what it was trained with, or "
+            "another --workdir."
         )
-    return values
 
+    def _refuse_to_start_over(self, reasons: Mapping[int, str]) -> None:
+        """Raises if nothing is left of what was there."""
+        aside = self._folder.parent / DAMAGED
+        count = len(list(aside.iterdir())) if aside.is_dir() else 0
+        told = "; ".join(f"step {step}: {reason}" for step, reason in reasons.items())
+        told = f" ({told})" if told else ""
+        which, verb, lie = ("the one step", "is", "lies") if count == 1 else (f"all {count} steps", "are", "lie")
+        require(
+            count == 0,
+            f"{which} in {self.workdir} {verb} damaged and {lie} in {aside}{told}; give another --workdir, or "
+            "remove that folder to start anew.",
+        )
 
-def checkpoint_folder(workdir: Path, which: str) -> Path:
-    """Where the tree of a checkpoint lies.
+    def metrics(self, step: int) -> dict[str, float]:
+        """The validation's figures of a kept step; empty if it has none."""
+        return figures(self._folder / str(step))
 
-    Args:
-        workdir: of the training
-        which: `best`, `last` or a step's number
+    def best(self) -> tuple[float, int] | None:
+        """The figure and the number of the best step that is kept, or None if none was validated."""
+        step = next(iter(by_rank(self._folder, kept_steps(self._folder))), None)
+        found = {} if step is None else self.metrics(step)
+        return (found[BEST], step) if step is not None and BEST in found else None
 
-    Raises:
-        InputError: no checkpoint there, or not that one.
-    """
-    folder = workdir / FOLDER
-    steps = sorted(int(p.name) for p in folder.glob("*") if p.name.isdigit() and (p / "default").is_dir())
-    require(bool(steps), f"{str(workdir)!r} holds no checkpoint yet.")
-    if which == "best":
-        scores = {step: _score(folder / str(step)) for step in steps}
-        step = max(steps, key=lambda s: (scores[s], s))
-    else:
-        step = steps[-1] if which == "last" else int(which) if which.isdigit() else -1
-    require(
-        step in steps,
-        f"{str(workdir)!r} has no checkpoint {which!r}; it has best, last and the steps {steps}.",
-    )
-    return folder / str(step) / "default"
-
-
-def _score(step_folder: Path) -> float:
-    path = step_folder / "metrics" / "metrics"
-    return rank(json.loads(path.read_text())) if path.is_file() else -2.0
-
-
-def rank(metrics: dict[str, float]) -> float:
-    """The higher the better; a checkpoint that was saved before `BEST` was measured stands below all that have it."""
-    return float(metrics[BEST]) if BEST in metrics else float(metrics.get(BEST_BEFORE, 0.0)) - 1.0
-
-
-def restore_variables(folder: Path) -> Variables:
-    """Parameters and running statistics of a checkpoint as float32, on any number of devices.
-
-    Raises:
-        InputError: the folder is no checkpoint, or a file of it is missing or cut short.
-    """
-    try:
-        with _quiet():
-            stored = _stored(folder.absolute())
-    except (FileNotFoundError, KeyError, ValueError, AttributeError, TypeError) as error:
-        reason = str(error).splitlines()[0].removesuffix(".")
-        raise InputError(f"{str(folder)!r} cannot be read as a checkpoint: {reason}.") from error
-    floats = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float32), stored)
-    return {"params": floats["params"], **floats["extra"]}
-
-
-def _stored(folder: Path) -> Any:
-    checkpointer = ocp.PyTreeCheckpointer()
-    metadata = cast(Any, checkpointer.metadata(folder).item_metadata)
-    if metadata is None:
-        raise ValueError("a file in it is missing or cut short; copy it again or give another step")
-    wanted = {name: metadata.tree[name] for name in ("params", "extra")}
-    arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
-    return checkpointer.restore(folder, item=wanted, restore_args=arguments, transforms={})
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Drops what reads still under way say of an event loop that ended when another read failed.
-
-    They report from threads of their own, some of them after the failure: then the hook stays.
-    """
-    shown = sys.unraisablehook
-
-    def hook(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
-            shown(unraisable)
-
-    sys.unraisablehook = hook
-    yield
-    sys.unraisablehook = shown
-
-
-def save_variables(folder: Path, variables: Variables, *, dtype: Any) -> None:
-    """Writes parameters and running statistics alone, stored as `dtype`; for weights that are shipped."""
-    extra = {name: value for name, value in variables.items() if name != "params"}
-    tree = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), {"params": variables["params"], "extra": extra})
-    ocp.PyTreeCheckpointer().save(folder.absolute(), tree, force=True)
-    # Orbax notes the folder's path on this machine, which is nobody's business where the weights are shipped.
-    (folder / "commit_success.txt").unlink(missing_ok=True)
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What goes wrong in a save, as a sentence; the half-written step is cleared, and the good ones stand."""
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            clear_leftovers(self._folder)
+            if self._opened is not None:
+                self._opened.reload()
+            steps = kept_steps(self._folder)
+            stands = f"step {steps[-1]}, the last good one, stands" if steps else "there is no earlier one"
+            raise InputError(
+                f"step {self._saving[0]} could not be saved in {self._folder}: {first_line(error)}; {stands}. Mend "
+                "that, and give the same command again."
+            ) from error

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from etils import epath
+
 from veerjax.config import Config, require
 from veerjax.models import build_model
 from veerjax.models.model import Model, Variables
-from veerjax.training.checkpoint import checkpoint_folder, load_config, restore_variables
+from veerjax.training.checkpoint import checkpoint_folder, restore_variables
+from veerjax.training.workdir import load_config
 
 RELEASE = "release"
 
@@ -35,16 +38,23 @@ def load_weights(name: str) -> Weights:
     Raises:
         InputError: no such work directory or checkpoint.
     """
-    if name == RELEASE:
-        folder = release_folder()
-        config, tree = load_config(folder), folder / "weights"
-    else:
-        path, _, which = name.partition("@")
-        workdir = Path(path)
-        require(
-            workdir.is_dir(),
-            f"there are no weights {name!r}; write release, or the --workdir of a training, such as runs/unet@best.",
-        )
-        config, tree = load_config(workdir), checkpoint_folder(workdir, which or "best")
+    config, tree = locate(name)
     model = build_model(config.model, config.loss)
     return Weights(name=name, config=config, model=model, variables=restore_variables(tree))
+
+
+def locate(name: str) -> tuple[Config, epath.Path]:
+    """The config of the weights that a name stands for, and where their arrays lie.
+
+    Raises:
+        InputError: as `load_weights`.
+    """
+    if name == RELEASE:
+        return load_config(release_folder()), epath.Path(release_folder() / "weights")
+    path, _, which = name.partition("@")
+    workdir = epath.Path(path)
+    require(
+        workdir.is_dir(),
+        f"there are no weights {name!r}; write release, or the --workdir of a training, such as runs/unet@best.",
+    )
+    return load_config(workdir), checkpoint_folder(workdir, which or "best")
