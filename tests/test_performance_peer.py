@@ -12,9 +12,9 @@ import jax
 import numpy as np
 import pytest
 
-from veerjax.config import Config, DataConfig, ModelConfig
+from veerjax.config import Config, DataConfig, LossConfig, ModelConfig
 from veerjax.errors import InputError
-from veerjax.jobs.benchmark_peer import log_odds_of, relative, turns
+from veerjax.jobs.benchmark_peer import comparable, log_odds_of, relative, turns
 from veerjax.performance import peer as peers
 from veerjax.performance.peer import check_interpreter, check_parity, running_peer
 from veerjax.performance.stages import Bench
@@ -121,6 +121,14 @@ def test_a_peer_that_computes_something_else_is_refused() -> None:
     assert check_parity(logits, logits + 5e-5) == pytest.approx(5e-5)
     with pytest.raises(InputError, match="it is another function"):
         check_parity(logits, logits + 2e-4)
+
+
+def test_a_peer_gets_the_weights_of_its_two_losses_and_no_config_with_others() -> None:
+    config = bench().config
+    spec = peers.specification("torch", comparable(replace(config, loss=LossConfig(cross_entropy=0.5, dice=0.2))))
+    assert [spec["loss"][name] for name in peers.PEER_LOSSES] == [0.5, 0.2]
+    with pytest.raises(InputError, match=r"weighs lovasz, cldice; add --set loss\.lovasz=0 --set loss\.cldice=0"):
+        comparable(replace(config, loss=LossConfig(lovasz=1.0, cldice=0.5)))
 
 
 @pytest.mark.slow

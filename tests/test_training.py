@@ -1,6 +1,7 @@
 """Four guards on training: one trace, one device equals eight, resuming equals not stopping, and it learns."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 
 from veerjax.config import Config, with_overrides
 from veerjax.data.rendered import rendered_examples
-from veerjax.errors import InputError
+from veerjax.errors import InputError, NumericalFault
 from veerjax.models import build_model
 from veerjax.synthesis.draw import draw_batch
-from veerjax.training import checkpoint, loop
+from veerjax.training import checkpoint, loop, workdir
 from veerjax.training.sharding import data_mesh, over_examples
+from veerjax.training.stepper import build_stepper, initial, prepared
+from veerjax.training.steps import accumulated, moved_average
 from veerjax.training.weights import load_weights
 
 TINY = with_overrides(
@@ -35,7 +38,7 @@ TINY = with_overrides(
 def losses(config: Config, devices: int) -> tuple[list[float], Any]:
     """The loss of each step on so many devices, and the compiled step."""
     mesh = data_mesh(jax.devices()[:devices])
-    state, step_fn = loop.prepared(config, build_model(config.model, config.loss), mesh)
+    state, step_fn = prepared(config, build_model(config.model, config.loss), mesh)
     values = []
     for _ in range(config.steps):
         state, metrics = step_fn(state)
@@ -84,11 +87,11 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, monkeypa
     loop.train(TINY, tmp_path / "whole")
     advance, steps = loop.Writer.advance, []
 
-    def stops(self: loop.Writer) -> None:
+    def stops(self: loop.Writer, **stage: Any) -> None:
         steps.append(1)
         if len(steps) == 14:
             raise Stop
-        advance(self)
+        advance(self, **stage)
 
     monkeypatch.setattr(loop.Writer, "advance", stops)
     with pytest.raises(Stop):
@@ -126,7 +129,7 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
         load_weights("relase")
     with pytest.raises(InputError, match=r"holds no config\.json"):
         load_weights(str(tmp_path))
-    checkpoint.write_config(tmp_path, TINY)
+    workdir.write_config(tmp_path, TINY)
     with pytest.raises(InputError, match="holds no checkpoint yet"):
         load_weights(str(tmp_path))
     (tmp_path / "checkpoints" / "3" / "default").mkdir(parents=True)
@@ -136,7 +139,7 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not valid JSON"):
         load_weights(str(tmp_path))
     with pytest.raises(InputError, match="is a file; give a folder"):
-        checkpoint.adopt_workdir(tmp_path / "config.json", TINY)
+        workdir.adopt_workdir(tmp_path / "config.json", TINY)
 
 
 @pytest.mark.slow
@@ -167,3 +170,129 @@ def test_a_batch_that_no_mixture_can_share_is_refused_before_anything_is_written
     with pytest.raises(InputError, match="a batch of 8 does not divide among the 3 settings"):
         loop.train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def stepped(changes: list[str], *, steps: int) -> tuple[Any, list[str]]:
+    """The state after some steps of TINY with changes, and the setting of each."""
+    config = with_overrides(TINY, changes)
+    model = build_model(config.model, config.loss)
+    stepper = build_stepper(config, model, data_mesh(jax.devices()[:1]))
+    state = jax.jit(lambda key: initial(key, config=config, model=model))(jax.random.key(config.seed))
+    for step in range(steps):
+        state, _ = stepper.advance(state, step)
+    return state, [stepper.setting(step) for step in range(steps)]
+
+
+def test_the_moving_average_follows_its_formula() -> None:
+    values, mean = [1.0, 4.0, -2.0], {"params": {"w": jax.numpy.array(0.5)}}
+    expected = 0.5
+    for step, value in enumerate(values):
+        mean = moved_average(mean, {"params": {"w": jax.numpy.array(value)}}, step=jax.numpy.array(step), decay=0.15)
+        kept = min(0.15, (1 + step) / (10 + step))
+        expected = kept * expected + (1 - kept) * value
+    assert mean is not None
+    np.testing.assert_allclose(mean["params"]["w"], expected, rtol=1e-6)
+    assert moved_average(None, {"params": {}}, step=jax.numpy.array(0), decay=0.5) is None
+
+
+@pytest.mark.slow
+def test_what_is_evaluated_is_the_moving_average_where_one_is_kept() -> None:
+    state, _ = stepped(["optimiser.ema_decay=0.9"], steps=3)
+    assert state.averaged is state.ema
+    moved = jax.tree.map(lambda a, b: np.abs(np.asarray(a) - np.asarray(b)).max(), state.ema, state.variables)
+    assert max(jax.tree.leaves(moved)) > 1e-4
+    plain, _ = stepped(["optimiser.ema_decay=0"], steps=3)
+    assert plain.ema is None
+    jax.tree.map(np.testing.assert_array_equal, plain.averaged, state.variables)  # it changes no step
+
+
+@pytest.mark.slow
+def test_portions_of_a_batch_have_the_gradient_of_the_whole() -> None:
+    # The mean over pixels is a mean over portions; per-pixel norms do not look at the rest of the batch.
+    config = with_overrides(TINY, ["loss.dice=0", "model.norm=pixel", "optimiser.ema_decay=0"])
+    model = build_model(config.model, config.loss)
+    state = initial(jax.random.key(0), config=config, model=model)
+    batch = draw_batch(0, "train", jax.numpy.arange(8), height=32, width=32)
+    found = {
+        portions: jax.jit(lambda s, b, n=portions: accumulated(s, b, jax.random.key(1), model=model, portions=n))(
+            state, batch
+        )
+        for portions in (1, 2, 4)
+    }
+    for portions in (2, 4):
+        np.testing.assert_allclose(found[portions][0], found[1][0], rtol=1e-5)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6, rtol=1e-4), found[portions][2], found[1][2]
+        )
+
+
+@pytest.mark.slow
+def test_a_curriculum_changes_the_setting_at_its_step_and_nothing_before() -> None:
+    changes = ['data.curriculum=["clean:1","standard:1"]', "data.setting=hard"]
+    _, settings = stepped(changes, steps=3)
+    assert settings == ["clean", "standard", "hard"]
+    clean, _ = stepped(["data.setting=clean"], steps=1)
+    first, _ = stepped(changes, steps=1)
+    jax.tree.map(np.testing.assert_array_equal, clean.params, first.params)
+    with pytest.raises(InputError, match=r"data.curriculum has 'clean'; write SETTING:STEPS, such as clean:500"):
+        with_overrides(TINY, ['data.curriculum=["clean"]'])
+
+
+@pytest.mark.slow
+def test_two_sigmoids_learn_and_may_both_own_a_pixel(tmp_path: Path) -> None:
+    config = with_overrides(TINY, ["model.head=sigmoid", "steps=40", "validation.every=20"])
+    loop.train(config, tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    known = [line["loss"] for line in log if "loss" in line]
+    assert known[-1] < known[0]
+    weights = load_weights(str(tmp_path))
+    prediction = weights.model.predict(
+        weights.variables, draw_batch(0, "test", jax.numpy.arange(2), height=32, width=32)
+    )
+    assert prediction.label is None
+    assert prediction.masks.shape == (2, 2, 32, 32)
+    outputs = [leaf.shape[-1] for leaf in jax.tree.leaves(weights.variables["params"]) if leaf.ndim == 2]
+    assert 4 * 2 in outputs  # blocks of 2 x 2 px, two channels
+
+
+@pytest.mark.slow
+def test_training_stops_early_where_no_validation_is_better_and_stays_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = iter([0.5, 0.6, 0.4, 0.3, 0.9, 0.9, 0.9])
+    monkeypatch.setattr(loop.Validation, "figures", lambda self, variables: {checkpoint.BEST: next(figures)})
+    config = with_overrides(TINY, ["validation.every=2", "validation.patience=2"])
+    assert loop.train(config, tmp_path)[checkpoint.BEST] == 0.3
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log if checkpoint.BEST in line] == [2, 4, 6, 8]
+    loop.train(config, tmp_path)
+    assert (tmp_path / "checkpoints" / "4").is_dir()  # the best one is kept
+    assert not (tmp_path / "checkpoints" / "10").exists()
+
+
+@pytest.mark.slow
+def test_a_run_may_start_from_other_weights_of_its_architecture(tmp_path: Path) -> None:
+    changes = ["steps=4", "validation.every=4"]
+    loop.train(with_overrides(TINY, changes), tmp_path / "first")
+    before = load_weights(str(tmp_path / "first")).variables
+    slow = ["optimiser.learning_rate=1e-12", "optimiser.weight_decay=0", "seed=5", "model.norm=pixel"]
+    with pytest.raises(InputError, match="give --init-from their like"):
+        loop.train(with_overrides(TINY, [*changes, *slow]), tmp_path / "other", init_from=str(tmp_path / "first"))
+    assert not (tmp_path / "other").exists()
+    loop.train(with_overrides(TINY, [*changes, *slow[:3]]), tmp_path / "second", init_from=str(tmp_path / "first"))
+    after = load_weights(str(tmp_path / "second")).variables
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), before["params"], after["params"])
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(tmp_path: Path) -> None:
+    config = with_overrides(TINY, ["optimiser.learning_rate=1e30", "optimiser.warmup_steps=0", "checkpoint.every=1"])
+    with pytest.raises(NumericalFault, match=r"step \d+.*optimiser.learning_rate") as caught:
+        loop.train(config, tmp_path)
+    step = int(re.findall(r"step (\d+)", str(caught.value))[0])
+    with np.load(tmp_path / f"fault-{step}.npz") as saved:
+        expected = rendered_examples(
+            "standard", split="train", indices=np.arange(8) + 8 * (step - 1), height=32, width=32
+        )
+        np.testing.assert_array_equal(saved["image"], expected.image)
+    assert not (tmp_path / "checkpoints" / str(step)).exists()

@@ -41,7 +41,7 @@ part() {
     failed="$failed $name(no time)"
     return
   fi
-  timeout --signal=TERM --kill-after=20 "$time" "$@" >"$work/results/$name.txt" 2>&1 || status=$?
+  timeout --signal=TERM --kill-after=40 "$time" "$@" >"$work/results/$name.txt" 2>&1 || status=$?
   echo "== $name: exit $status, $(left) s left"
   tail -n 12 "$work/results/$name.txt"
   # 124: the time was up, as it is meant for the training; its last checkpoint stands.
@@ -64,7 +64,7 @@ part sweep 180 150 "${veerjax[@]}" benchmark "${timing[@]}" --sweep "batch=$batc
 # The peer shares the device's memory.
 XLA_PYTHON_CLIENT_PREALLOCATE=false part peer 120 180 "${veerjax[@]}" benchmark "${timing[@]}" --against torch \
   --peer-python "${PEER_PYTHON:-python3}" --json "$results/peer.json"
-part train 90 "$seconds" "${veerjax[@]}" train --config configs/release.py --workdir "$run" "$@"
+part train 90 "$seconds" "${veerjax[@]}" train --config configs/release.py --workdir "$run" --init-from release "$@"
 if [ -d "$run" ] && tar -cz -C "$work" run | split -b 15M - "$work/run.tar.gz."; then
   rm -f "$out"/run.tar.gz.*
   mv "$work"/run.tar.gz.* "$out"

@@ -25,11 +25,19 @@ def require(condition: bool, sentence: str) -> None:
 class DataConfig:
     """Where examples come from."""
 
-    setting: str = "standard"  # a rendered setting drawn on the device from (seed, index), or several in turn: "a+b"
+    setting: str = "standard"  # drawn on the device from (seed, index), or several in turn: "a+b"; or raster_logs/NAME
     height: int = 256  # [px], a multiple of 16
     width: int = 256  # [px], the working width of a track
+    curriculum: tuple[str, ...] = ()  # "SETTING:STEPS", rendered settings to begin with, one after the other
+    augment: bool = True  # vary the examples of a built dataset anew in each epoch; drawn ones are always new
 
     def __post_init__(self) -> None:
+        for item in self.curriculum:
+            name, _, steps = item.rpartition(":")
+            require(
+                bool(name) and steps.isdigit() and int(steps) >= 1,
+                f"data.curriculum has {item!r}; write SETTING:STEPS, such as clean:500.",
+            )
         for name in ("height", "width"):
             value = getattr(self, name)
             require(value >= 16, f"data.{name} is {value}; it must be at least 16 px.")
@@ -42,6 +50,9 @@ class ModelConfig:
     name: str = "unet"
     features: tuple[int, ...] = (16, 32, 64, 96, 128)  # channel widths, finest level first; multiples of 16 are fast
     stem: str = "space_to_depth"  # "full", or blocks of 2 or 4 px a side as channels: also "space_to_depth_4"
+    head: str = (
+        "softmax"  # "softmax" over three classes, or "sigmoid": each curve by itself, so that both own a crossing
+    )
     norm: str = "batch"  # "batch" (running statistics) or "pixel" (over channels only)
     channels: int = 1  # of the images that it reads: 1 grey, or 3 red, green and blue
     mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
@@ -53,6 +64,7 @@ class ModelConfig:
             f"model.features is {self.features}; it needs at least one positive channel width.",
         )
         require(self.channels in (1, 3), f"model.channels is {self.channels}; write 1 for grey or 3 for RGB.")
+        choice("model.head", self.head, ("softmax", "sigmoid"))
         choice("model.stem", self.stem, ("full", "space_to_depth", "space_to_depth_4"))
         choice("model.norm", self.norm, ("batch", "pixel"))
         choice("model.dtype", self.dtype, ("auto", "float32", "bfloat16"))
@@ -60,17 +72,31 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights of the summed loss terms, each >= 0."""
+    """Weights of the summed loss terms, each >= 0, and what two of them are set to."""
 
     cross_entropy: float = 1.0
     dice: float = 1.0
+    tversky: float = 0.0
+    lovasz: float = 0.0
+    focal: float = 0.0
+    symmetric_cross_entropy: float = 0.0
+    cldice: float = 0.0
+    tversky_beta: float = 0.7  # what a missed pixel costs, 0 to 1; a false one costs the rest
+    focal_gamma: float = 2.0  # >= 0; 0 is the cross-entropy
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of each term, by its name."""
+        return {name: value for name, value in vars(self).items() if name not in ("tversky_beta", "focal_gamma")}
 
     def __post_init__(self) -> None:
-        weights = (self.cross_entropy, self.dice)
+        weights = self.weights
         require(
-            min(weights) >= 0 and max(weights) > 0,
+            min(weights.values()) >= 0 and max(weights.values()) > 0,
             f"loss weights are {weights}; each must be >= 0 and one must be > 0.",
         )
+        require(0 <= self.tversky_beta <= 1, f"loss.tversky_beta is {self.tversky_beta}; it must be from 0 to 1.")
+        require(self.focal_gamma >= 0, f"loss.focal_gamma is {self.focal_gamma}; it must be >= 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +109,8 @@ class OptimiserConfig:
     final_fraction: float = 0.01  # of the peak, at the last step of the cosine
     weight_decay: float = 1e-4
     clip_norm: float = 1.0  # global gradient norm, > 0
+    accumulate: int = 1  # portions of a batch whose gradients are averaged; more portions, less memory
+    ema_decay: float = 0.999  # of the mean of the parameters, which is what is evaluated and shipped; 0 for none
 
     def __post_init__(self) -> None:
         choice("optimiser.name", self.name, ("adamw", "sgd"))
@@ -92,6 +120,9 @@ class OptimiserConfig:
         )
         require(self.clip_norm > 0, f"optimiser.clip_norm is {self.clip_norm}; it must be above 0.")
         require(self.warmup_steps >= 0, f"optimiser.warmup_steps is {self.warmup_steps}; it must be >= 0.")
+        require(self.weight_decay >= 0, f"optimiser.weight_decay is {self.weight_decay}; it must be >= 0.")
+        require(self.accumulate >= 1, f"optimiser.accumulate is {self.accumulate}; it must be at least 1.")
+        require(0 <= self.ema_decay < 1, f"optimiser.ema_decay is {self.ema_decay}; it must be from 0 to below 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +130,25 @@ class ValidationConfig:
     """The fixed validation set watched during training."""
 
     examples: int = 64  # logs, drawn from the validation split
-    every: int = 500  # steps between validations and checkpoints
+    every: int = 500  # steps between validations
+    patience: int = 0  # validations without a better one after which training stops; 0: never
 
     def __post_init__(self) -> None:
         require(self.examples >= 1, f"validation.examples is {self.examples}; it must be at least 1.")
         require(self.every >= 1, f"validation.every is {self.every}; it must be at least 1.")
+        require(self.patience >= 0, f"validation.patience is {self.patience}; it must be >= 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """When the state is saved, and how much is kept; may differ from start to start of one run."""
+
+    every: int = 0  # steps between saves, besides the one at each validation; 0: none besides
+    keep: int = 2  # newest checkpoints, besides the best
+
+    def __post_init__(self) -> None:
+        require(self.every >= 0, f"checkpoint.every is {self.every}; it must be >= 0.")
+        require(self.keep >= 1, f"checkpoint.keep is {self.keep}; it must be at least 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +164,7 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, f"steps is {self.steps}; it must be at least 1.")
@@ -237,7 +283,7 @@ def load_config_file(path: str | Path) -> Config:
 def _mistyped(message: str) -> str:
     """The dataclass's own complaint about a keyword, with the nearest name."""
     word = message.rpartition("argument ")[2].strip("'\"")
-    groups = (Config, DataConfig, ModelConfig, LossConfig, OptimiserConfig, ValidationConfig)
+    groups = (Config, DataConfig, ModelConfig, LossConfig, OptimiserConfig, ValidationConfig, CheckpointConfig)
     for group in groups:
         if message.startswith(f"{group.__name__}."):
             return message + nearest(word, [f.name for f in dataclasses.fields(group)])

@@ -11,16 +11,42 @@ from veerjax.cli.arguments import WEIGHTS_HELP, command
 def add_train(commands: Any) -> None:
     made = command(commands, "train", train, "Train a model; an interrupted run of the same config goes on.")
     made.add_argument("--config", required=True, type=Path, help="a file with get_config(), or a run's config.json")
-    made.add_argument("--workdir", required=True, type=Path, help="folder for checkpoints, log and config")
-    made.add_argument("--init-from", metavar="W", help=f"weights that a new run starts from: {WEIGHTS_HELP}")
+    made.add_argument("--workdir", help="folder for checkpoints, log and config, local or remote")
     made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    made.add_argument("--init-from", metavar="W", help=f"weights that a new run starts from: {WEIGHTS_HELP}")
+    made.add_argument("--data-dir", type=Path, help="where a built dataset lies (data.setting=raster_logs/NAME)")
+    made.add_argument(
+        "--dry-run", action="store_true", help="shapes, parameters, memory and one step's time; writes nothing"
+    )
+    made.add_argument("--profile", type=span, metavar="START:STOP", help="steps that JAX's profiler records")
+
+
+def span(text: str) -> tuple[int, int]:
+    """`START:STOP`, two steps of which the first is the lesser."""
+    start, _, stop = text.partition(":")
+    if not (start.isdigit() and stop.isdigit() and int(start) < int(stop)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no span of steps; write START:STOP, such as 20:25")
+    return int(start), int(stop)
 
 
 def train(arguments: argparse.Namespace) -> int:
-    from veerjax.config import load_config_file, with_overrides
-    from veerjax.training.loop import train as run
+    from veerjax.config import load_config_file, require, with_overrides
 
     config = with_overrides(load_config_file(arguments.config), arguments.overrides)
-    figures = run(config, arguments.workdir, init_from=arguments.init_from)
+    if arguments.dry_run:
+        from veerjax.jobs.dry_run import dry_run
+
+        print(dry_run(config, data_dir=arguments.data_dir))
+        return 0
+    require(arguments.workdir is not None, "train needs --workdir, the folder for its checkpoints; or give --dry-run.")
+    from veerjax.training.loop import train as run
+
+    figures = run(
+        config,
+        arguments.workdir,
+        init_from=arguments.init_from,
+        data_dir=arguments.data_dir,
+        profile=arguments.profile,
+    )
     print(json.dumps(figures))
     return 0

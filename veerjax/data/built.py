@@ -1,5 +1,7 @@
 """Reading built datasets by position: examples one by one, and the same `Batch` that the renderer yields."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +72,21 @@ def split_names(name: str, *, data_dir: str | Path) -> list[str]:
             f"{name} is not built in {data_dir}; build it by veerjax data build --name {name} --data-dir {data_dir}."
         )
     return list(builder.info.splits)
+
+
+def content_digest(name: str, *, data_dir: str | Path) -> str:
+    """A digest of what a built dataset was made of and how many examples came of it; the same wherever it lies.
+
+    Raises:
+        InputError: unknown name, or not built there.
+    """
+    from veerjax.data.build.raster_logs import RasterLogs, config_of
+
+    split_names(name, data_dir=data_dir)
+    info = RasterLogs(data_dir=Path(data_dir), config=config_of(name)).info
+    counts = {split: found.num_examples for split, found in sorted(info.splits.items())}
+    content = json.dumps([name, dict(info.metadata or {}), counts], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def collated(examples: Sequence[Example]) -> Batch:

@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from veerjax.config import Config
+from veerjax.config import Config, require
 from veerjax.data.stream import built_batches
 from veerjax.performance import equal_time
-from veerjax.performance.peer import Peer, check_interpreter, check_parity, running_peer
+from veerjax.performance.peer import PEER_LOSSES, Peer, check_interpreter, check_parity, running_peer
 from veerjax.performance.reading import built_examples, can_build
 from veerjax.performance.stages import Bench
 from veerjax.performance.timing import timed
@@ -53,10 +53,10 @@ def run_against(
         kept_heap: whether the peer keeps freed memory as we do
 
     Raises:
-        InputError: see `performance.peer`, or the two forward passes differ.
+        InputError: see `performance.peer` and `comparable`, or the two forward passes differ.
     """
-    check_interpreter(name, python)
     config = comparable(config)
+    check_interpreter(name, python)
     bench = Bench.of(config, data_mesh(jax.devices()[:1]))
     stages = peer_stages(bench)  # what does not fit is refused here
     judged = [] if fit_seconds is None else equal_time.drawn_logs(bench, "validation", equal_time.JUDGED_LOGS)
@@ -77,8 +77,24 @@ def run_against(
 
 
 def comparable(config: Config) -> Config:
-    """The config as a peer can match it: one forward pass a prediction."""
-    return replace(config, model=replace(config.model, mirror=False))
+    """The config as a peer can match it: one forward pass a prediction.
+
+    Raises:
+        InputError: it weighs a loss that a peer does not have, or has another head.
+    """
+    others = [name for name, weight in config.loss.weights.items() if weight > 0 and name not in PEER_LOSSES]
+    settings = " ".join(f"--set loss.{name}=0" for name in others)
+    require(
+        not others,
+        f"a peer has {' and '.join(PEER_LOSSES)} for its loss, and the config weighs {', '.join(others)}; add "
+        f"{settings}.",
+    )
+    head = config.model.head
+    require(head == "softmax", f"a peer has three classes, and model.head is {head!r}; add --set model.head=softmax.")
+    # A moving average costs a step of ours next to nothing, and the peer keeps none.
+    return replace(
+        config, model=replace(config.model, mirror=False), optimiser=replace(config.optimiser, ema_decay=0.0)
+    )
 
 
 def peer_stages(bench: Bench) -> dict[str, Run]:

@@ -1,7 +1,7 @@
 """The seam that every architecture goes through: three pure functions over a dictionary of variables."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -32,12 +32,12 @@ def prediction_from_logits(logits: Float[Array, "batch height width 3"]) -> Pred
 
 
 def prediction_from_probability(probability: Float[Array, "batch height width 3"]) -> Prediction:
-    """What class probabilities say: a curve is in a row as surely as its likeliest pixel is its ink."""
+    """What class probabilities say."""
     masks = jnp.moveaxis(probability[..., 1:], -1, 1)
+    return replace(prediction_from_masks(masks), label=jnp.argmax(probability, axis=-1))
+
+
+def prediction_from_masks(masks: Float[Array, "batch 2 height width"]) -> Prediction:
+    """What the probabilities of ink say: a curve is in a row as surely as its likeliest pixel is its ink."""
     evidence = jnp.log(masks + FLOOR)
-    return Prediction(
-        masks=masks,
-        row_log_prob=jax.nn.log_softmax(evidence, axis=-1),
-        presence=jnp.max(masks, axis=-1),
-        label=jnp.argmax(probability, axis=-1),
-    )
+    return Prediction(masks=masks, row_log_prob=jax.nn.log_softmax(evidence, axis=-1), presence=jnp.max(masks, axis=-1))

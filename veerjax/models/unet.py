@@ -15,9 +15,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from veerjax.config import LossConfig, ModelConfig
 from veerjax.labels import NUM_CLASSES
-from veerjax.losses import segmentation_loss
 from veerjax.models.cost import Cost, forward_cost
-from veerjax.models.model import Model, Variables, prediction_from_probability
+from veerjax.models.heads import HEADS
+from veerjax.models.model import Model, Variables
 from veerjax.types import Batch, Prediction, with_channels
 
 Images = Float[Array, "batch height width channels"]
@@ -67,6 +67,7 @@ class UNet(nn.Module):
     stem: str
     norm: str
     dtype: jnp.dtype
+    outputs: int = NUM_CLASSES  # channels of logits
 
     @property
     def stride(self) -> int:
@@ -78,12 +79,12 @@ class UNet(nn.Module):
         return STEMS[self.stem]
 
     @nn.compact
-    def __call__(self, image: Images, *, train: bool) -> Float[Array, "batch height width 3"]:
+    def __call__(self, image: Images, *, train: bool) -> Float[Array, "batch height width outputs"]:
         height, width = image.shape[1:3]
         padding = [(0, -height % self.stride), (0, -width % self.stride)]
         x = jnp.pad(image - PAPER, [(0, 0), *padding, (0, 0)], mode="edge").astype(self.dtype)
         x = self.levels(space_to_depth(x, side=self.side), self.norm_layer(train=train))
-        logits = nn.Dense(self.side**2 * NUM_CLASSES, dtype=jnp.float32)(x)
+        logits = nn.Dense(self.side**2 * self.outputs, dtype=jnp.float32)(x)
         return depth_to_space(logits, side=self.side)[:, :height, :width]
 
     def norm_layer(self, *, train: bool) -> Callable[[], nn.Module]:
@@ -114,7 +115,14 @@ def compute_dtype(name: str) -> jnp.dtype:
 
 def build(config: ModelConfig, loss: LossConfig) -> Model:
     """A U-Net behind the seam of `models.model`."""
-    net = UNet(features=config.features, stem=config.stem, norm=config.norm, dtype=compute_dtype(config.dtype))
+    head = HEADS[config.head]
+    net = UNet(
+        features=config.features,
+        stem=config.stem,
+        norm=config.norm,
+        dtype=compute_dtype(config.dtype),
+        outputs=head.outputs,
+    )
 
     def init(key: PRNGKeyArray) -> Variables:
         return dict(net.init(key, jnp.zeros((1, net.stride, net.stride, config.channels)), train=False))
@@ -123,19 +131,10 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         del key  # no dropout, no sampling
         image = with_channels(batch.image, config.channels)
         logits, changed = net.apply(variables, image, train=True, mutable=["batch_stats"])
-        value = segmentation_loss(
-            logits,
-            batch.label,
-            batch.valid,
-            cross_entropy_weight=loss.cross_entropy,
-            dice_weight=loss.dice,
-        )
-        return value, dict(changed)
+        return head.loss(cast(Array, logits), batch, config=loss), dict(changed)
 
-    def probability_of(variables: Variables, image: Images) -> Float[Array, "batch height width 3"]:
-        logits = cast(Array, net.apply(variables, image, train=False))
-        # In planes, as masks are: a softmax over three channels leaves most of a vector unit idle.
-        return jnp.moveaxis(jax.nn.softmax(jnp.moveaxis(logits, -1, 1), axis=1), 1, -1)
+    def probability_of(variables: Variables, image: Images) -> Float[Array, "batch height width outputs"]:
+        return head.probability(cast(Array, net.apply(variables, image, train=False)))
 
     def predict(variables: Variables, batch: Batch) -> Prediction:
         image = with_channels(batch.image, config.channels)
@@ -144,7 +143,7 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
             # A track read in a mirror is a track: the renderer draws both alike.
             mirrored = probability_of(variables, image[:, :, ::-1])[:, :, ::-1]
             probability = (probability + mirrored) / 2
-        return prediction_from_probability(probability)
+        return head.prediction(probability)
 
     def cost(image: tuple[int, int, int, int]) -> Cost:
         return forward_cost(net, image, train=False)

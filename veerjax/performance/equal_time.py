@@ -17,7 +17,7 @@ from veerjax.models.model import prediction_from_probability
 from veerjax.performance.peer import Peer
 from veerjax.performance.stages import Bench
 from veerjax.tracing.trace import trace
-from veerjax.training.loop import prepared
+from veerjax.training.stepper import prepared
 from veerjax.types import Batch, Prediction
 
 TRAINING_LOGS = 2048  # drawn beforehand for the peer, whose loader cannot draw
@@ -63,7 +63,7 @@ def fitted(bench: Bench, judged: list[Batch], *, steps: int) -> tuple[list[float
     jax.block_until_ready(state)
     seconds = time.perf_counter() - start
     predict = jax.jit(scheduled.model.predict)
-    return f1_of([predict(state.variables, batch) for batch in judged], judged), seconds
+    return f1_of([predict(state.averaged, batch) for batch in judged], judged), seconds
 
 
 def fitted_peer(peer: Peer, judged: list[Batch], *, steps: int) -> tuple[list[float], float]:

@@ -26,6 +26,7 @@ from veerjax.types import Batch
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "torch_peer.py"
 PEERS = {"torch": "unet", "smp": "smp"}  # what `--against` takes, and the model that the script builds
 MODULES = {"torch": "torch", "smp": "segmentation_models_pytorch"}  # what its interpreter must have
+PEER_LOSSES = ("cross_entropy", "dice")  # terms that the script has
 SAID = "said.txt"
 PARITY = 1e-4  # largest difference of the two forward passes' logits that is called equal
 

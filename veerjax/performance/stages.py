@@ -23,11 +23,10 @@ from veerjax.models.model import Model
 from veerjax.performance.roofline import Work, prediction_work, training_work
 from veerjax.synthesis.draw import draw_batch
 from veerjax.tracing.trace import trace
-from veerjax.training.loop import prepared
-from veerjax.training.optimiser import build_optimiser
 from veerjax.training.sharding import over_examples, replicated
-from veerjax.training.state import TrainState, initial_state
-from veerjax.training.steps import eval_step, train_step
+from veerjax.training.state import TrainState
+from veerjax.training.stepper import initial, prepared, step_of
+from veerjax.training.steps import eval_step
 from veerjax.types import Batch, Prediction
 
 GIB = 2**30
@@ -86,12 +85,8 @@ class Bench:
     def state_shape(self) -> TrainState:
         return _placed(jax.eval_shape(self.initial, jax.random.key(0)), replicated(self.mesh))
 
-    @functools.cached_property
-    def tx(self) -> Any:
-        return build_optimiser(self.config.optimiser, steps=self.config.steps)
-
     def initial(self, key: jax.Array) -> TrainState:
-        return initial_state(key, model=self.model, tx=self.tx)
+        return initial(key, config=self.config, model=self.model)
 
     def state(self) -> TrainState:
         """A new state on the device; a training step takes it away."""
@@ -153,8 +148,9 @@ class Bench:
     def train_step(self) -> Any:
         """The training step on a given batch, jitted; it takes the state away."""
         whole, split = replicated(self.mesh), over_examples(self.mesh)
-        step = functools.partial(train_step, key=jax.random.key(0), model=self.model, tx=self.tx)
-        return jax.jit(step, donate_argnums=0, in_shardings=(whole, split), out_shardings=whole)
+        return jax.jit(
+            step_of(self.config, self.model), donate_argnums=0, in_shardings=(whole, split), out_shardings=whole
+        )
 
     def train(self) -> Stage:
         """The training step on a fixed batch."""

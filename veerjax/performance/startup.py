@@ -25,7 +25,7 @@ runtime.prepare()
 import jax
 from veerjax.config import Config, from_dict
 from veerjax.models import build_model
-from veerjax.training.loop import prepared
+from veerjax.training.stepper import prepared
 from veerjax.training.sharding import data_mesh
 config = from_dict(Config, json.loads(sys.argv[1]))
 state, step = prepared(config, build_model(config.model, config.loss), data_mesh())

@@ -1,171 +1,234 @@
 """Training from a config to checkpoints in a work directory; an interrupted run goes on where it was."""
 
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
+from etils import epath
 
 from veerjax.config import Config, require
-from veerjax.data.rendered import rendered_batches
-from veerjax.metrics.bootstrap import pooled_sums
-from veerjax.metrics.parts import CENTRELINE, LABEL, TOLERANCE
-from veerjax.metrics.scores import figures_of, measure
+from veerjax.errors import Interrupted
+from veerjax.logs.lock import held
 from veerjax.models import build_model
-from veerjax.models.model import Model, Variables
-from veerjax.synthesis.draw import check_mixture, draw_batch
-from veerjax.tracing.trace import trace
-from veerjax.training.checkpoint import BEST, Checkpoints, adopt_workdir
-from veerjax.training.optimiser import build_optimiser
-from veerjax.training.sharding import check_batch, data_mesh, over_examples, replicated
-from veerjax.training.state import TrainState, initial_state
-from veerjax.training.steps import eval_step, train_step
+from veerjax.models.model import Variables
+from veerjax.training.checkpoint import BEST, Checkpoints
+from veerjax.training.fault import report_fault
+from veerjax.training.identity import adopt_identity, identity_of
+from veerjax.training.profiling import Profile
+from veerjax.training.record import Record
+from veerjax.training.sharding import check_batch, data_mesh, replicated
+from veerjax.training.signals import StopRequest
+from veerjax.training.state import TrainState
+from veerjax.training.stepper import Metrics, Stepper, build_stepper, initial
+from veerjax.training.validation import Validation, build_validation
 from veerjax.training.weights import load_weights
-from veerjax.training.writer import Writer
-from veerjax.types import Batch, Prediction
+from veerjax.training.workdir import adopt_workdir
+from veerjax.training.writer import Writer, overlays
 
-LOG_EVERY = 25  # steps; each line waits for the device once
-WATCHED = {"label": LABEL, "tolerance": TOLERANCE, "centreline": CENTRELINE}
-
-Step = Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]
-Validation = Callable[[Variables], dict[str, float]]
+LOG_EVERY = 25  # steps
+SHOWN = 4  # validation logs in the overlays
 
 
 def train(
     config: Config,
-    workdir: str | Path,
+    workdir: str | Path | epath.Path,
     *,
     init_from: str | None = None,
+    data_dir: Path | None = None,
     devices: Sequence[Any] | None = None,
+    profile: tuple[int, int] | None = None,
 ) -> dict[str, float]:
-    """Trains to `config.steps` and returns the last validation's figures.
+    """Trains to `config.steps`, or until early stopping, and returns the last validation's figures.
 
     Args:
         config: the whole run
-        workdir: where config, log and checkpoints go; an earlier run of the same config is resumed
+        workdir: where config, log and checkpoints go, local or remote; an earlier run of the same config is resumed
         init_from: `release` or `WORKDIR[@best|last|STEP]`, whose weights a new run starts from
+        data_dir: where a built dataset lies
         devices: to use; all of them by default
+        profile: steps between which the profiler runs: after the first, up to the second
 
     Raises:
-        InputError: the work directory belongs to another config, the batch does not divide over the devices, or
-            `init_from` is not there or another architecture.
+        InputError: the work directory belongs to another config, data or trainer, or cannot be written to; the batch
+            does not divide over the devices; or `init_from` is not there or another architecture.
+        Interrupted: a signal came; the state was saved, and the same call goes on from there.
+        NumericalFault: loss or gradient were not finite; the batch was saved.
     """
-    workdir = Path(workdir)
+    workdir = epath.Path(workdir)
     mesh = data_mesh(devices)
     check_batch(config.batch, mesh)
-    check_mixture(config.data.setting, config.batch)
-    warm = None if init_from is None else warm_start(init_from, config)
-    adopt_workdir(workdir, config)
     model = build_model(config.model, config.loss)
-    state, step_fn = prepared(config, model, mesh)
-    if warm is not None:
-        state = replace(state, **jax.device_put(warm, replicated(mesh)))
-    validate = validation(config, model, mesh)
-    with Checkpoints(workdir) as checkpoints:
-        state = checkpoints.restore_latest(state) or state
+    stepper = build_stepper(config, model, mesh, data_dir=data_dir)
+    warm = None if init_from is None else warm_start(init_from, config)
+    with ExitStack() as stack:
+        stack.callback(stepper.close)
+        stack.enter_context(work_lock(workdir))
+        adopt_workdir(workdir, config)
+        adopt_identity(workdir, identity_of(config, data_dir=data_dir))
+        stop = stack.enter_context(StopRequest())
+        checkpoints = stack.enter_context(Checkpoints(workdir, keep=config.checkpoint.keep))
+        state = jax.jit(lambda key: initial(key, config=config, model=model), out_shardings=replicated(mesh))(
+            jax.random.key(config.seed)
+        )
+        if warm is not None:
+            state = jax.device_put(warmed(state, warm), replicated(mesh))
+        state = checkpoints.restore_newest(state) or state
         start = int(state.step)
-        with Writer(workdir, start=start, steps=config.steps, batch=config.batch) as writer:
-            return run(state, step_fn, validate, config, start=start, checkpoints=checkpoints, writer=writer)
+        record = Record(workdir, config, start=start, init_from=init_from, devices=mesh.size)
+        writer = stack.enter_context(Writer(workdir, start=start, steps=config.steps, batch=config.batch))
+        run = Run(
+            config=config,
+            stepper=stepper,
+            validation=build_validation(config, model, mesh, data_dir=data_dir),
+            checkpoints=checkpoints,
+            writer=writer,
+            stop=stop,
+            profile=stack.enter_context(Profile(workdir, steps=profile)),
+        )
+        try:
+            figures = run.go_on(state)
+            checkpoints.wait()
+        except Interrupted as error:
+            record.end(f"stopped on {error.signal} at step {error.step}")
+            raise
+        except BaseException as error:
+            record.end(f"{type(error).__name__}: {error}")
+            raise
+        record.end("done")
+        return figures
 
 
-def warm_start(name: str, config: Config) -> dict[str, Any]:
-    """Parameters and running statistics of other weights of the same architecture, as fields of a `TrainState`."""
+def work_lock(workdir: epath.Path) -> AbstractContextManager[None]:
+    """One trainer at a time in a work directory; of a remote one nobody can be kept out."""
+    if "://" in str(workdir):
+        return nullcontext()
+    use = f"the work directory {str(workdir)!r} is in use"
+    return held(Path(workdir) / "training.lock", use=use, instead="give another --workdir")
+
+
+def warm_start(name: str, config: Config) -> Variables:
+    """Variables of other weights of the same architecture.
+
+    Raises:
+        InputError: they are not there, or of another architecture.
+    """
     weights = load_weights(name)
+    # How they are read, not what they are.
+    like = replace(weights.config.model, mirror=config.model.mirror, dtype=config.model.dtype)
     require(
-        weights.config.model == config.model,
-        f"the weights {name!r} are of {weights.config.model}, not of {config.model}; give --init-from their like.",
+        like == config.model,
+        f"the weights {name!r} are of {like}, not of {config.model}; give --init-from their like.",
     )
-    return {
-        "params": weights.variables["params"],
-        "extra": {name: value for name, value in weights.variables.items() if name != "params"},
-    }
+    return weights.variables
 
 
-def prepared(config: Config, model: Model, mesh: jax.sharding.Mesh) -> tuple[TrainState, Step]:
-    """The initial state on the mesh, and the compiled step that draws its own batch from (seed, step)."""
-    tx = build_optimiser(config.optimiser, steps=config.steps)
-    whole, split = replicated(mesh), over_examples(mesh)
-
-    def drawn_step(state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
-        indices = jax.lax.with_sharding_constraint(state.step * config.batch + jnp.arange(config.batch), split)
-        batch = draw_batch(config.seed, "train", indices, **vars(config.data), channels=config.model.channels)
-        batch = jax.lax.with_sharding_constraint(batch, split)
-        return train_step(state, batch, jax.random.key(config.seed), model=model, tx=tx)
-
-    initial = jax.jit(functools.partial(initial_state, model=model, tx=tx), out_shardings=whole)
-    state = initial(jax.random.key(config.seed))
-    return state, jax.jit(drawn_step, donate_argnums=0, in_shardings=whole, out_shardings=whole)
+def warmed(state: TrainState, variables: Variables) -> TrainState:
+    """The state before the first step of a training that goes on from other weights; its mean starts from them too."""
+    extra = {name: value for name, value in variables.items() if name != "params"}
+    ema = None if state.ema is None else jax.tree.map(lambda leaf: leaf.copy(), dict(variables))
+    return replace(state, params=variables["params"], extra=extra, ema=ema)
 
 
-def validation(config: Config, model: Model, mesh: jax.sharding.Mesh) -> Validation:
-    """A function from variables to figures on the fixed validation logs, which stay on the device."""
-    split = over_examples(mesh)
+@dataclass(kw_only=True)
+class Run:
+    """The loop itself, between what it reads, what it writes and what may stop it."""
 
-    def measured(prediction: Prediction, batch: Batch) -> dict[str, Any]:
-        return measure(prediction, trace(prediction), batch, parts=WATCHED)
+    config: Config
+    stepper: Stepper
+    validation: Validation
+    checkpoints: Checkpoints
+    writer: Writer
+    stop: StopRequest
+    profile: Profile
 
-    step_fn = jax.jit(functools.partial(eval_step, model=model, measure=measured))
-    count = config.validation.examples
-    stream = rendered_batches(
-        split="validation",
-        count=count,
-        batch=config.batch,
-        channels=config.model.channels,
-        **vars(config.data),
-    )
-    batches = [jax.device_put(batch, split) for batch in stream]
+    def go_on(self, state: TrainState) -> dict[str, float]:
+        """From the state's step to the last; inside, nothing moves between host and device unasked.
 
-    valid = np.arange(len(batches) * config.batch) < config.validation.examples
+        Raises:
+            Interrupted: a signal came.
+            NumericalFault: a loss or gradient was not finite.
+        """
+        start, best = int(state.step), self.checkpoints.best()
+        if start >= self.config.steps or self.given_up(start, best):
+            return self.validation.figures(state.averaged)
+        figures: dict[str, float] = {}
+        with jax.transfer_guard("disallow"):
+            before: Metrics | None = None
+            for step in range(start + 1, self.config.steps + 1):
+                self.profile.before(step)
+                state, metrics = self.stepper.advance(state, step - 1)
+                # One step late, so that the device need not wait for the host.
+                self.check(before, step=step - 1)
+                before = metrics
+                self.profile.after(step, state)
+                self.writer.advance(stage=self.stage(step))
+                if step % LOG_EVERY == 0 or step == self.config.steps:
+                    self.check(metrics, step=step)
+                    self.writer.log(step, {name: float(value) for name, value in jax.device_get(metrics).items()})
+                if self.validates(step):
+                    self.check(metrics, step=step)
+                    figures = self.validate(state, step)
+                    best = max(best or (-math.inf, 0), (figures[BEST], step))
+                    if self.given_up(step, best):
+                        break
+                elif self.saves(step):
+                    self.check(metrics, step=step)
+                    self.checkpoints.save(state, step=step, metrics=None)
+                if self.stop.requested:
+                    self.check(metrics, step=step)
+                    self.interrupt(state, step)
+        return figures
 
-    def validate(variables: Variables) -> dict[str, float]:
-        sums = [jax.device_get(step_fn(variables, batch)) for batch in batches]
-        of_logs = jax.tree.map(lambda *leaves: np.concatenate(leaves)[valid], *sums)
-        return watched_figures(figures_of(pooled_sums(of_logs), parts=WATCHED))
+    def stage(self, step: int) -> str | None:
+        """What the bar shows of where a step's examples come from: nothing where it is always the same."""
+        return self.stepper.setting(step - 1) if self.config.data.curriculum else None
 
-    return validate
+    def validates(self, step: int) -> bool:
+        return step % self.config.validation.every == 0 or step == self.config.steps
 
+    def saves(self, step: int) -> bool:
+        every = self.config.checkpoint.every
+        return every > 0 and step % every == 0
 
-def watched_figures(figures: dict[str, Any]) -> dict[str, float]:
-    """What the log shows of a validation: the figure that chooses the best checkpoint, and those behind it."""
-    background, *ious = figures["iou"]["pooled"]
-    by_curve = {
-        "iou": ious,
-        "f1_2px": figures["tolerance_f1"]["2"],
-        "coverage": figures["coverage"],
-        "row_error_px": figures["row_error_px"]["median"],
-    }
-    named = {f"{name}_curve_{k}": float(v) for name, values in by_curve.items() for k, v in enumerate(values, 1)}
-    best = float(np.nan_to_num(np.mean(figures["tolerance_f1"]["2"])))
-    known = {name: value for name, value in named.items() if np.isfinite(value)}  # NaN is no JSON
-    return {BEST: best, **known, "iou_background": float(background)}
+    def validate(self, state: TrainState, step: int) -> dict[str, float]:
+        """Measures, logs and saves; the figures."""
+        figures = self.validation.figures(state.averaged)
+        self.writer.log(step, figures)
+        images, masks = self.validation.examples(state.averaged)
+        self.writer.picture(step, "validation", overlays(images[:SHOWN], masks[:SHOWN]))
+        self.checkpoints.save(state, step=step, metrics=figures)
+        return figures
 
+    def given_up(self, step: int, best: tuple[float, int] | None) -> bool:
+        """Whether so many validations have gone by since the best one that training stops early."""
+        every, patience = self.config.validation.every, self.config.validation.patience
+        return patience > 0 and best is not None and step // every - best[1] // every >= patience
 
-def run(
-    state: TrainState,
-    step_fn: Step,
-    validate: Validation,
-    config: Config,
-    *,
-    start: int,
-    checkpoints: Checkpoints,
-    writer: Writer,
-) -> dict[str, float]:
-    """The loop itself. Inside it, nothing moves between host and device unasked."""
-    if start >= config.steps:
-        return validate(state.variables)
-    figures: dict[str, float] = {}
-    with jax.transfer_guard("disallow"):
-        for step in range(start + 1, config.steps + 1):
-            state, metrics = step_fn(state)
-            writer.advance()
-            if step % LOG_EVERY == 0 or step == config.steps:
-                writer.log(step, {name: float(value) for name, value in jax.device_get(metrics).items()})
-            if step % config.validation.every == 0 or step == config.steps:
-                figures = validate(state.variables)
-                writer.log(step, figures)
-                checkpoints.save(state, step=step, metrics=figures)
-    return figures
+    def check(self, metrics: Metrics | None, *, step: int) -> None:
+        """Stops the run where the loss or the gradient of that step is not finite."""
+        if metrics is None:
+            return
+        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        if all(math.isfinite(value) for value in values.values()):
+            return
+        with jax.transfer_guard("allow"):
+            batch = self.stepper.batch(step - 1)
+        raise report_fault(
+            self.checkpoints.workdir,
+            step=step,
+            seed=self.config.seed,
+            batch=batch,
+            metrics=values,
+            setting=self.stepper.setting(step - 1),
+        )
+
+    def interrupt(self, state: TrainState, step: int) -> None:
+        """Saves and stops."""
+        if not self.validates(step) and not self.saves(step):
+            self.checkpoints.save(state, step=step, metrics=None)
+        self.checkpoints.wait()
+        raise Interrupted(step=step, workdir=str(self.checkpoints.workdir), signal=str(self.stop.requested))

@@ -1,0 +1,134 @@
+"""Kills a training again and again, and checks that nothing but the steps since its last save is ever lost.
+
+`python tools/kill_training.py [--kills 50] [--seed 0] [--every 3]`
+
+Each time: `veerjax train` is started on the same work directory and killed with SIGKILL at a random moment, while it
+starts up, steps or saves. What must hold: the next start goes on from the newest checkpoint that was whole on disk when
+the process died; no checkpoint reads as damaged, but for a save that the kill cut off; and in the end, the state equals
+that of a run which nobody killed, bit for bit.
+"""
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from etils import epath
+
+from veerjax.config import Config, to_dict, with_overrides
+from veerjax.training.checkpoint import checkpoint_folder, state_hashes
+from veerjax.training.manifest import MANIFEST, defect
+
+LONGEST_S = 4.0  # from the start of stepping to a kill
+TINY = [
+    "batch=8",
+    "data.height=32",
+    "data.width=32",
+    "model.features=[8,8]",
+    "validation.examples=8",
+    "optimiser.warmup_steps=5",
+]
+
+
+@dataclass
+class Tally:
+    """What the kills came to."""
+
+    kills: int = 0
+    while_starting: int = 0
+    lost_steps: list[int] = field(
+        default_factory=list
+    )  # between the last step seen in the log and the one gone on from
+    cut_off: int = 0  # saves that a kill left without a manifest
+    wrong: list[str] = field(default_factory=list)
+
+
+def newest_whole(workdir: Path) -> int:
+    """The newest step whose files are all as its manifest says, 0 if there is none; read from the disk alone."""
+    steps = [p for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()]
+    whole = [int(p.name) for p in steps if (p / MANIFEST).exists() and not defect(epath.Path(p))]
+    return max(whole, default=0)
+
+
+def start(config: Path, workdir: Path) -> "subprocess.Popen[str]":
+    arguments = [sys.executable, "-m", "veerjax", "train", "--config", str(config), "--workdir", str(workdir)]
+    return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def starts(workdir: Path) -> list[dict]:
+    file = workdir / "run.json"
+    return json.loads(file.read_text())["starts"] if file.exists() else []
+
+
+def kill_once(config: Path, workdir: Path, chance: random.Random, tally: Tally) -> bool:
+    """One start and one kill; False if the training had come to its end."""
+    before, expected = len(starts(workdir)), newest_whole(workdir)
+    process = start(config, workdir)
+    early = chance.random() < 0.2
+    if early:
+        time.sleep(chance.uniform(0, LONGEST_S))
+    else:
+        while len(starts(workdir)) == before and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, LONGEST_S))
+    ended = process.poll() is not None
+    process.send_signal(signal.SIGKILL)
+    words = process.communicate()[1]
+    told = [line for line in words.replace("\r", "\n").splitlines() if line.startswith("veerjax:")]
+    cut_off = [line for line in told if "manifest" in line and "no " in line]
+    tally.cut_off += len(cut_off)
+    tally.wrong += [line for line in told if line not in cut_off]
+    if ended and process.returncode not in (0, -signal.SIGKILL):
+        tally.wrong.append(f"the training ended with {process.returncode}: {words[-300:]}")
+    tally.kills += not ended
+    began = starts(workdir)[before:]
+    if not began:
+        tally.while_starting += 1
+    elif began[0]["step"] != expected:
+        tally.wrong.append(f"went on from step {began[0]['step']}, and step {expected} was whole")
+    return not ended
+
+
+def run(folder: Path, *, kills: int, seed: int, every: int, steps: int) -> Tally:
+    """All of it; the tally's `wrong` is empty if everything held."""
+    config = folder / "config.json"
+    changes = [*TINY, f"steps={steps}", f"validation.every={10 * every}", f"checkpoint.every={every}"]
+    config.write_text(json.dumps(to_dict(with_overrides(Config(name="kill"), changes))))
+    chance, tally, workdir = random.Random(seed), Tally(), folder / "killed"
+    while tally.kills < kills and kill_once(config, workdir, chance, tally):
+        print(
+            f"kill {tally.kills}: step {newest_whole(workdir)} is whole; wrong so far: {len(tally.wrong)}", flush=True
+        )
+    for name in ("killed", "whole"):
+        process = start(config, folder / name)
+        words = process.communicate()[1]
+        if process.returncode != 0:
+            tally.wrong.append(f"{name}: ended with {process.returncode}: {words[-300:]}")
+    hashes = [state_hashes(checkpoint_folder(folder / name, "last")) for name in ("killed", "whole")]
+    if hashes[0] != hashes[1]:
+        tally.wrong.append("the state after the kills is not that of a run which nobody killed")
+    return tally
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=int, default=3, help="steps between saves")
+    parser.add_argument("--steps", type=int, default=3000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="veerjax-kill-") as folder:
+        tally = run(Path(folder), **vars(arguments))
+    print(f"{tally.kills} kills, {tally.while_starting} of them before training had started; {tally.cut_off} saves cut")
+    print("\n".join(tally.wrong) or "every restart went on from the newest whole step; the end is bit-equal")
+    return 1 if tally.wrong or tally.kills < arguments.kills else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

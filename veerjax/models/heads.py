@@ -1,0 +1,66 @@
+"""What the channels of a network's logits mean: classes that exclude each other, or curves that may overlap."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from veerjax.config import LossConfig
+from veerjax.labels import NUM_CLASSES, NUM_CURVES
+from veerjax.losses import segmentation_loss
+from veerjax.models.model import prediction_from_masks, prediction_from_probability
+from veerjax.types import Batch, Prediction
+
+Logits = Float[Array, "batch height width outputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """Three functions of logits or of the probabilities that they stand for."""
+
+    outputs: int  # channels of logits
+    loss: Callable[..., Float[Array, ""]]  # of (logits, batch, *, config)
+    probability: Callable[[Logits], Logits]
+    prediction: Callable[[Logits], Prediction]  # of probabilities
+
+
+def softmax_loss(logits: Logits, batch: Batch, *, config: LossConfig) -> Float[Array, ""]:
+    """The loss of three classes on the exclusive label."""
+    return segmentation_loss(logits, batch.label, batch.valid, config=config)
+
+
+def sigmoid_loss(logits: Logits, batch: Batch, *, config: LossConfig) -> Float[Array, ""]:
+    """The mean over the curves of the loss of two classes, ink of the curve or not, on its own strokes.
+
+    A sigmoid is a softmax of two classes whose background logit is 0, so every loss serves both heads.
+    """
+
+    def of_curve(curve: int) -> Float[Array, ""]:
+        logit = logits[..., curve]
+        two = jnp.stack([jnp.zeros_like(logit), logit], axis=-1)
+        return segmentation_loss(two, batch.strokes[:, curve].astype(jnp.uint8), batch.valid, config=config)
+
+    return jnp.mean(jnp.stack([of_curve(curve) for curve in range(NUM_CURVES)]))
+
+
+def softmax_probability(logits: Logits) -> Logits:
+    """Class probabilities, computed in planes as masks are: a softmax over three channels leaves a vector unit idle."""
+    return jnp.moveaxis(jax.nn.softmax(jnp.moveaxis(logits, -1, 1), axis=1), 1, -1)
+
+
+def sigmoid_prediction(probability: Logits) -> Prediction:
+    """What two independent probabilities say; a crossing may belong to both."""
+    return prediction_from_masks(jnp.moveaxis(probability, -1, 1))
+
+
+HEADS = {
+    "softmax": Head(
+        outputs=NUM_CLASSES,
+        loss=softmax_loss,
+        probability=softmax_probability,
+        prediction=prediction_from_probability,
+    ),
+    "sigmoid": Head(outputs=NUM_CURVES, loss=sigmoid_loss, probability=jax.nn.sigmoid, prediction=sigmoid_prediction),
+}
