@@ -13,6 +13,7 @@ from veerjax.config import Config, with_overrides
 from veerjax.data.rendered import rendered_examples
 from veerjax.errors import InputError, NumericalFault
 from veerjax.models import build_model
+from veerjax.models.heads import sigmoid_from_softmax
 from veerjax.synthesis.draw import draw_batch
 from veerjax.training import checkpoint, loop, workdir
 from veerjax.training.sharding import data_mesh, over_examples
@@ -249,8 +250,9 @@ def test_two_sigmoids_learn_and_may_both_own_a_pixel(tmp_path: Path) -> None:
     prediction = weights.model.predict(
         weights.variables, draw_batch(0, "test", jax.numpy.arange(2), height=32, width=32)
     )
-    assert prediction.label is None
     assert prediction.masks.shape == (2, 2, 32, 32)
+    first, second = (np.asarray(prediction.masks[:, k]) > 0.5 for k in range(2))
+    np.testing.assert_array_equal(prediction.label, np.where(first, 1, np.where(second, 2, 0)))
     outputs = [leaf.shape[-1] for leaf in jax.tree.leaves(weights.variables["params"]) if leaf.ndim == 2]
     assert 4 * 2 in outputs  # blocks of 2 x 2 px, two channels
 
@@ -268,6 +270,19 @@ def test_training_stops_early_where_no_validation_is_better_and_stays_stopped(
     loop.train(config, tmp_path)
     assert (tmp_path / "checkpoints" / "4").is_dir()  # the best one is kept
     assert not (tmp_path / "checkpoints" / "10").exists()
+
+
+def test_a_sigmoid_head_begins_with_the_log_odds_of_a_softmax_head() -> None:
+    config = with_overrides(TINY, ["model.stem=space_to_depth"])
+    soft = build_model(config.model, config.loss)
+    sigmoid = build_model(with_overrides(config, ["model.head=sigmoid"]).model, config.loss)
+    variables = jax.jit(soft.init)(jax.random.key(3))
+    batch = draw_batch(0, "train", jax.numpy.arange(1), height=32, width=32)
+    three = np.asarray(jax.jit(soft.predict)(variables, batch).masks, np.float64)
+    converted = {**variables, "params": sigmoid_from_softmax(variables["params"])}
+    two = np.asarray(jax.jit(sigmoid.predict)(converted, batch).masks, np.float64)
+    background = 1 - three.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(two, three / (three + background), rtol=1e-4)
 
 
 @pytest.mark.slow

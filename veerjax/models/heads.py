@@ -1,19 +1,21 @@
 """What the channels of a network's logits mean: classes that exclude each other, or curves that may overlap."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from veerjax.config import LossConfig
-from veerjax.labels import NUM_CLASSES, NUM_CURVES
+from veerjax.labels import BACKGROUND, CURVE_1, CURVE_2, NUM_CLASSES, NUM_CURVES
 from veerjax.losses import segmentation_loss
 from veerjax.models.model import prediction_from_masks, prediction_from_probability
 from veerjax.types import Batch, Prediction
 
 Logits = Float[Array, "batch height width outputs"]
+Params = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +53,25 @@ def softmax_probability(logits: Logits) -> Logits:
 
 
 def sigmoid_prediction(probability: Logits) -> Prediction:
-    """What two independent probabilities say; a crossing may belong to both."""
-    return prediction_from_masks(jnp.moveaxis(probability, -1, 1))
+    """What two independent probabilities say: a crossing may belong to both, and its label is curve 1, drawn above."""
+    found = probability > 0.5
+    label = jnp.where(found[..., 0], CURVE_1, jnp.where(found[..., 1], CURVE_2, BACKGROUND))
+    return replace(prediction_from_masks(jnp.moveaxis(probability, -1, 1)), label=label)
+
+
+def sigmoid_from_softmax(params: Params) -> Params:
+    """Parameters of a network with a sigmoid head that begins where one with a softmax head stands.
+
+    The last dense layer's logits become the log-odds of each curve against the background, `z_k - z_0`; that is the
+    logit of a sigmoid but for the other curve's share. All else is the same.
+    """
+    name = max((name for name in params if name.startswith("Dense_")), key=lambda name: int(name.rpartition("_")[2]))
+
+    def odds(leaf: Array) -> Array:
+        by_class = leaf.reshape(*leaf.shape[:-1], -1, NUM_CLASSES)
+        return (by_class[..., 1:] - by_class[..., :1]).reshape(*leaf.shape[:-1], -1)
+
+    return {**params, name: jax.tree.map(odds, params[name])}
 
 
 HEADS = {

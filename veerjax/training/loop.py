@@ -14,6 +14,7 @@ from veerjax.config import Config, require
 from veerjax.errors import Interrupted
 from veerjax.logs.lock import held
 from veerjax.models import build_model
+from veerjax.models.heads import sigmoid_from_softmax
 from veerjax.models.model import Variables
 from veerjax.training.checkpoint import BEST, Checkpoints
 from veerjax.training.fault import report_fault
@@ -111,19 +112,20 @@ def work_lock(workdir: epath.Path) -> AbstractContextManager[None]:
 
 
 def warm_start(name: str, config: Config) -> Variables:
-    """Variables of other weights of the same architecture.
+    """Variables of other weights of the same architecture; a sigmoid head may begin from a softmax one.
 
     Raises:
         InputError: they are not there, or of another architecture.
     """
     weights = load_weights(name)
+    ours, theirs = config.model, weights.config.model
     # How they are read, not what they are.
-    like = replace(weights.config.model, mirror=config.model.mirror, dtype=config.model.dtype)
-    require(
-        like == config.model,
-        f"the weights {name!r} are of {like}, not of {config.model}; give --init-from their like.",
-    )
-    return weights.variables
+    like = replace(theirs, mirror=ours.mirror, dtype=ours.dtype)
+    if (theirs.head, ours.head) == ("softmax", "sigmoid"):
+        like = replace(like, head="sigmoid")
+    require(like == ours, f"the weights {name!r} are of {theirs}, not of {ours}; give --init-from their like.")
+    params = weights.variables["params"]
+    return {**weights.variables, "params": params if theirs.head == ours.head else sigmoid_from_softmax(params)}
 
 
 def warmed(state: TrainState, variables: Variables) -> TrainState:
