@@ -38,6 +38,9 @@ REFUSED = {
     "built without a folder": (["data.setting=raster_logs/hard"], "say where it lies with --data-dir"),
     "unknown head": (["model.head=sigmoyd"], "did you mean 'sigmoid'"),
     "patience": (["validation.patience=-1"], "validation.patience is -1; it must be >= 0"),
+    "NaN": (["loss.dice=NaN"], "loss.dice is nan; it must be finite"),
+    "huge seed": (["seed=99999999999999999999"], "it must be from 0 to 2147483647"),
+    "final fraction": (["optimiser.final_fraction=-5"], "optimiser.final_fraction is -5.0; it must be from 0 to 1"),
     "nothing kept": (["checkpoint.keep=0"], "checkpoint.keep is 0; it must be at least 1"),
 }
 
@@ -133,3 +136,48 @@ def test_a_numerical_fault_is_exit_code_3(config: Path, tmp_path: Path) -> None:
 def test_a_profile_is_of_the_steps_asked_for(config: Path, tmp_path: Path) -> None:
     assert main(["train", "--config", str(config), "--workdir", str(tmp_path / "w"), "--profile", "2:4"]) == 0
     assert list((tmp_path / "w" / "profile").rglob("*.xplane.pb"))
+
+
+@pytest.mark.slow
+def test_what_a_run_began_with_is_held_to(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def trained(*words: str) -> tuple[int, str]:
+        code = main(["train", "--config", str(config), "--workdir", str(tmp_path / "w"), *words])
+        return code, capsys.readouterr().err.strip().splitlines()[-1]
+
+    assert trained()[0] == 0
+    identity = tmp_path / "w" / "identity.json"
+    before = identity.read_text()
+    for name, value in (("compute_dtype", "bfloat16"), ("data", "renderer 0"), ("init_from", "release")):
+        identity.write_text(json.dumps({**json.loads(before), name: value}))
+        code, sentence = trained()
+        assert code == 2
+        assert f"began with the {name} {value} and would now go on with {json.loads(before)[name]}" in sentence
+    identity.write_text("")
+    assert "cannot be read" in trained()[1]
+    identity.unlink()
+    assert "has checkpoints and no identity.json" in trained()[1]
+    identity.write_text(before)
+    assert trained("--init-from", "gone")[0] == 2  # another beginning than the run's
+    assert trained()[0] == 0
+    for change, key in (("seed=1", "seed"), ("batch=16", "batch"), ("optimiser.name=sgd", "optimiser.name")):
+        code, sentence = trained("--set", change)
+        assert code == 2
+        assert f"{key} was " in sentence
+    assert trained("--set", "checkpoint.keep=5")[0] == 0
+
+
+def test_places_that_cannot_be_work_directories(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    places = {
+        "": "train needs --workdir",
+        ".": "the work directory has no name",
+        str(tmp_path / "file"): "is a file; give a folder",
+    }
+    for place, sentence in places.items():
+        assert main(["train", "--config", str(config), "--workdir", place]) == 2
+        assert sentence in capsys.readouterr().err
+    assert main(["train", "--config", str(config), "--workdir", str(tmp_path / "w"), "--profile", "6:9"]) == 2
+    assert "--profile begins after step 6, and the last is 6" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()

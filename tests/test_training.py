@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from veerjax.models import build_model
 from veerjax.models.heads import sigmoid_from_softmax
 from veerjax.synthesis.draw import draw_batch
 from veerjax.training import checkpoint, loop, workdir
+from veerjax.training.checkpoint import restore_variables
 from veerjax.training.sharding import data_mesh, over_examples
+from veerjax.training.state import TrainState
 from veerjax.training.stepper import build_stepper, initial, prepared
 from veerjax.training.steps import accumulated, moved_average
 from veerjax.training.weights import load_weights
+from veerjax.types import blank
 
 TINY = with_overrides(
     Config(name="tiny"),
@@ -207,6 +211,25 @@ def test_what_is_evaluated_is_the_moving_average_where_one_is_kept() -> None:
     jax.tree.map(np.testing.assert_array_equal, plain.averaged, state.variables)  # it changes no step
 
 
+def test_a_portion_holds_every_setting_of_a_mixture_and_a_batch_that_cannot_is_refused() -> None:
+    seen: list[int] = []
+
+    def loss(variables: Any, batch: Any, key: Any) -> Any:
+        jax.debug.callback(lambda first: seen.extend(np.asarray(first).tolist()), batch.valid, ordered=True)
+        return jax.numpy.sum(variables["params"]) * 0.0, {}
+
+    model = replace(build_model(TINY.model, TINY.loss), loss=loss)
+    batch = blank(jax.numpy.zeros((12, 2, 2, 1)))
+    state = TrainState(step=jax.numpy.array(0), params=jax.numpy.ones(1), extra={}, opt_state=None)
+    numbered = replace(batch, valid=jax.numpy.arange(12))
+    accumulated(state, numbered, jax.random.key(0), model=model, portions=2, block=3)
+    jax.effects_barrier()
+    assert seen == [0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11]
+    mixture = with_overrides(TINY, ["data.setting=standard+clean+hard", "batch=24", "optimiser.accumulate=2"])
+    with pytest.raises(InputError, match=r"2 portions .* over 8 devices and 3 settings do not divide; .* is 48"):
+        build_stepper(mixture, model, data_mesh())
+
+
 @pytest.mark.slow
 def test_portions_of_a_batch_have_the_gradient_of_the_whole() -> None:
     # The mean over pixels is a mean over portions; per-pixel norms do not look at the rest of the batch.
@@ -261,7 +284,7 @@ def test_two_sigmoids_learn_and_may_both_own_a_pixel(tmp_path: Path) -> None:
 def test_training_stops_early_where_no_validation_is_better_and_stays_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figures = iter([0.5, 0.6, 0.4, 0.3, 0.9, 0.9, 0.9])
+    figures = iter([0.5, 0.6, 0.6, 0.3, 0.9, 0.9, 0.9])  # an equal one is no better
     monkeypatch.setattr(loop.Validation, "figures", lambda self, variables: {checkpoint.BEST: next(figures)})
     config = with_overrides(TINY, ["validation.every=2", "validation.patience=2"])
     assert loop.train(config, tmp_path)[checkpoint.BEST] == 0.3
@@ -291,7 +314,7 @@ def test_a_run_may_start_from_other_weights_of_its_architecture(tmp_path: Path) 
     loop.train(with_overrides(TINY, changes), tmp_path / "first")
     before = load_weights(str(tmp_path / "first")).variables
     slow = ["optimiser.learning_rate=1e-12", "optimiser.weight_decay=0", "seed=5", "model.norm=pixel"]
-    with pytest.raises(InputError, match="give --init-from their like"):
+    with pytest.raises(InputError, match=r"model.norm was 'batch' and is now 'pixel'.*give --init-from their like"):
         loop.train(with_overrides(TINY, [*changes, *slow]), tmp_path / "other", init_from=str(tmp_path / "first"))
     assert not (tmp_path / "other").exists()
     loop.train(with_overrides(TINY, [*changes, *slow[:3]]), tmp_path / "second", init_from=str(tmp_path / "first"))
@@ -311,3 +334,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(tmp_path: P
         )
         np.testing.assert_array_equal(saved["image"], expected.image)
     assert not (tmp_path / "checkpoints" / str(step)).exists()
+    for folder in (tmp_path / "checkpoints").glob("*"):
+        kept = restore_variables(folder / "default")
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(kept)), f"{folder} was broken by its step"

@@ -28,7 +28,8 @@ def test_the_batch_and_the_key_of_a_fault_are_read_back(tmp_path: Path, batch: B
     data = jax.random.key_data(key).tolist()
     assert str(error) == (
         f"the loss is nan and gradient norm is inf at step 22 (key {data}, seed 5); its batch, examples 84 to 87 of "
-        f"standard, is kept in {tmp_path}/fault-22.npz. The last saved step stands; {fault.TRY}."
+        f"standard, is kept in {tmp_path}/fault-22.npz. The last saved step stands: begin anew in another --workdir "
+        f"with --init-from {tmp_path}@last, and {fault.TRY}."
     )
     assert [path.name for path in tmp_path.iterdir()] == ["fault-22.npz"]
     with np.load(tmp_path / "fault-22.npz") as kept:

@@ -54,7 +54,9 @@ def test_the_config_comes_back(tmp_path: Path) -> None:
 )
 def test_another_config_is_refused_with_the_key_that_differs(change: str, sentence: str, tmp_path: Path) -> None:
     adopt_workdir(tmp_path, CONFIG)
-    with pytest.raises(InputError, match=f"was made with another config \\({sentence}\\); give that config or another"):
+    with pytest.raises(
+        InputError, match=f"was made with another config \\({sentence}\\); give that config, or another"
+    ):
         adopt_workdir(tmp_path, with_overrides(CONFIG, [change]))
 
 

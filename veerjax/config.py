@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import importlib.util
 import json
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ class DataConfig:
     """Where examples come from."""
 
     setting: str = "standard"  # drawn on the device from (seed, index), or several in turn: "a+b"; or raster_logs/NAME
-    height: int = 256  # [px], a multiple of 16
+    height: int = 256  # [px], at least 16
     width: int = 256  # [px], the working width of a track
     curriculum: tuple[str, ...] = ()  # "SETTING:STEPS", rendered settings to begin with, one after the other
     augment: bool = True  # vary the examples of a built dataset anew in each epoch; drawn ones are always new
@@ -120,6 +121,10 @@ class OptimiserConfig:
         )
         require(self.clip_norm > 0, f"optimiser.clip_norm is {self.clip_norm}; it must be above 0.")
         require(self.warmup_steps >= 0, f"optimiser.warmup_steps is {self.warmup_steps}; it must be >= 0.")
+        require(
+            0 <= self.final_fraction <= 1,
+            f"optimiser.final_fraction is {self.final_fraction}; it must be from 0 to 1.",
+        )
         require(self.weight_decay >= 0, f"optimiser.weight_decay is {self.weight_decay}; it must be >= 0.")
         require(self.accumulate >= 1, f"optimiser.accumulate is {self.accumulate}; it must be at least 1.")
         require(0 <= self.ema_decay < 1, f"optimiser.ema_decay is {self.ema_decay}; it must be from 0 to below 1.")
@@ -167,6 +172,7 @@ class Config:
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 
     def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**31, f"seed is {self.seed}; it must be from 0 to {2**31 - 1}.")
         require(self.steps >= 1, f"steps is {self.steps}; it must be at least 1.")
         require(self.batch >= 1, f"batch is {self.batch}; it must be at least 1.")
 
@@ -219,6 +225,7 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
     plain = hint if not isinstance(hint, types.UnionType) else typing.get_args(hint)
     matches = isinstance(value, plain) and (hint is bool or not isinstance(value, bool))
     require(matches, f"{key} is {value!r}; it must be of type {getattr(hint, '__name__', hint)}.")
+    require(not isinstance(value, float) or math.isfinite(value), f"{key} is {value}; it must be finite.")
     return value
 
 

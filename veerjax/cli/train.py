@@ -36,17 +36,21 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from veerjax.jobs.dry_run import dry_run
 
-        print(dry_run(config, data_dir=arguments.data_dir))
+        print(dry_run(config, workdir=arguments.workdir, init_from=arguments.init_from, data_dir=arguments.data_dir))
         return 0
-    require(arguments.workdir is not None, "train needs --workdir, the folder for its checkpoints; or give --dry-run.")
-    from veerjax.training.loop import train as run
+    require(bool(arguments.workdir), "train needs --workdir, the folder for its checkpoints; or give --dry-run.")
+    from veerjax.training.signals import StopRequest
 
-    figures = run(
-        config,
-        arguments.workdir,
-        init_from=arguments.init_from,
-        data_dir=arguments.data_dir,
-        profile=arguments.profile,
-    )
+    with StopRequest() as stop:  # before what takes seconds to import
+        from veerjax.training.loop import train as run
+
+        figures = run(
+            config,
+            arguments.workdir,
+            init_from=arguments.init_from,
+            data_dir=arguments.data_dir,
+            profile=arguments.profile,
+            stop=stop,
+        )
     print(json.dumps(figures))
     return 0

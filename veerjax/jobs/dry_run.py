@@ -5,27 +5,38 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
+from etils import epath
 
 from veerjax.config import Config
 from veerjax.models import build_model
 from veerjax.performance.stages import Bench, memory_errors
+from veerjax.training.loop import warm_start
 from veerjax.training.sharding import check_batch, data_mesh
 from veerjax.training.stepper import BUILT, build_stepper
+from veerjax.training.workdir import CONFIG_FILE, check_config
 
 TIMED = 3  # steps
 MIB = 2**20
 
 
-def dry_run(config: Config, *, data_dir: Path | None = None) -> str:
+def dry_run(
+    config: Config, *, workdir: str | None = None, init_from: str | None = None, data_dir: Path | None = None
+) -> str:
     """A table of what the config asks for, after its step was compiled and run a few times; nothing is written.
 
     Args:
         config: of a training
+        workdir: where it would be, if that is known; an earlier run there must be of this config
+        init_from: weights that it would begin with
         data_dir: where its built dataset lies
 
     Raises:
         InputError: as `train` would raise it, or a step needs more memory than the device has.
     """
+    if workdir and (epath.Path(workdir) / CONFIG_FILE).exists():
+        check_config(workdir, config)
+    if init_from is not None:
+        warm_start(init_from, config)
     mesh = data_mesh()
     check_batch(config.batch, mesh)
     stepper = build_stepper(config, build_model(config.model, config.loss), mesh, data_dir=data_dir)

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import json
 import os
 import uuid
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from veerjax.errors import InputError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def check_folder(folder: str | Path, name: str) -> None:
@@ -36,7 +39,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     After an error nothing of the temporary file remains, and what stood at `path` before still does.
 
     Raises:
-        InputError: the folder to write in is missing, or `path` is itself a folder.
+        InputError: the folder to write in is missing, `path` is itself a folder, or the disk is full or read-only.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -47,6 +50,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise InputError(f"{path} cannot be written ({error.strerror}); make room, or give another path.") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from veerjax.synthesis.noise import between, dice, held, log_between, lookup, pa
 
 FINE = 8  # looked-up lines are evaluated at so many places a px
 JITTERED_LINES = 128  # before the jitter of the pitch repeats
-DEPTH_WEIGHTS = jnp.array([0.25, 0.5, 0.75, 1.0])  # of 2, 10, 50 and 100 ft lines
+DEPTH_WEIGHTS = np.array([0.25, 0.5, 0.75, 1.0], np.float32)  # of 2, 10, 50 and 100 ft lines
 # Pitch at 100 dpi [px], and every how many lines one is medium, heavy, heaviest: 2 ft at 5 in/100 ft, 10 ft at 2 and at
 # 1 in/100 ft, 1 m at 1:200, 2 m at 1:500, 5 m at 1:1000.
 DEPTH_SCALES = np.array(
@@ -97,7 +97,7 @@ def depth_lines(grid: Grid, *, rows: Float[Array, " height"], scale: Float[Array
     medium, heavy, heaviest = grid.steps
     rank = (index % medium == 0).astype(jnp.int32) + (index % heavy == 0) + (index % heaviest == 0)
     thickness = jnp.maximum(scale * log_between(u[2], 0.5, 1.5), 0.8) * (1 + 0.4 * rank)
-    amount = jnp.minimum(between(u[3], 0.25, 1.0) + 0.25 * rank, 1.0) * DEPTH_WEIGHTS[rank] ** 0.5
+    amount = jnp.minimum(between(u[3], 0.25, 1.0) + 0.25 * rank, 1.0) * jnp.asarray(DEPTH_WEIGHTS)[rank] ** 0.5
     shifted = coordinate + between(jitter[index % jitter.shape[0]], -1.0, 1.0) / pitch
     return amount * lines(shifted, pitch, thickness)
 

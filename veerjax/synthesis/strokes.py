@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from veerjax.polyline import at_vertices, distance_field, nearest_point, segment_lengths
@@ -13,7 +14,7 @@ from veerjax.synthesis.noise import between, dice, log_between, value_noise
 MAX_STROKE_PX = 12
 REACH_PX = MAX_STROKE_PX // 2 + 1  # rows beyond the image whose curve may still ink it
 # On and off in stroke widths of `labels.CODINGS`, but for the first, which is solid.
-BROKEN = jnp.array([[2.0, 2.0], [4.0, 4.0], [6.0, 2.0], [1.0, 2.0]])
+BROKEN = np.array([[2, 2], [4, 4], [6, 2], [1, 2]], np.float32)
 SOLID_PX = 1e6
 LONGEST_GAP_PX = 7  # at 0 dpi, and 4 px more for each 100 dpi
 
@@ -37,7 +38,7 @@ def random_pens(key: PRNGKeyArray, *, scale: Float[Array, ""], widest: float = M
     stroke = jnp.clip(jnp.stack([first, first * log_between(u[1], 0.6, 1.4)]), 1.0, widest)
     choice = jnp.floor(u[2] * len(BROKEN)).astype(jnp.int32)
     by_hand = between(u[3:5], 0.75, 1.3)
-    dash = jnp.maximum(BROKEN[choice] * by_hand * stroke[1], jnp.array([1.5, 2.5]))
+    dash = jnp.maximum(jnp.asarray(BROKEN)[choice] * by_hand * stroke[1], jnp.array([1.5, 2.5]))
     # A broad pen's pattern is shortened: across a longer gap nobody could tell where the curve went.
     dash = dash * jnp.minimum(1, (LONGEST_GAP_PX + 4 * scale) / dash[1])
     on = jnp.stack([jnp.asarray(SOLID_PX), dash[0]])

@@ -16,11 +16,12 @@ from veerjax.config import require
 from veerjax.errors import InputError
 from veerjax.training.kept import (
     BEST,
+    BEST_FIGURE,
+    BEST_STEP,
     DAMAGED,
     FOLDER,
     TREE,
     UNFINISHED,
-    by_rank,
     checkpoint_folder,
     clear_leftovers,
     figures,
@@ -47,6 +48,8 @@ from veerjax.training.stored import (
 # All that others need of checkpoints.
 __all__ = [
     "BEST",
+    "BEST_FIGURE",
+    "BEST_STEP",
     "Checkpoints",
     "checkpoint_folder",
     "rank",
@@ -147,7 +150,8 @@ class Checkpoints:
             like: its structure, shapes, dtypes and shardings
 
         Raises:
-            InputError: no step is whole, they are of an older edition, or the newest one is not like `like`.
+            InputError: no step is whole, they are of an older edition, or the newest one is not like `like` or cannot
+                be read although it is whole.
         """
         steps = kept_steps(self._folder)
         require(
@@ -156,12 +160,8 @@ class Checkpoints:
             f"with; give another --workdir, with --init-from {self.workdir} to start from their weights.",
         )
         reasons = {step: reason for step in reversed(steps) if (reason := defect(self._folder / str(step)))}
-        state = None
-        for step in (step for step in reversed(steps) if step not in reasons):
-            state, reason = self._read(step, like)
-            if state is not None:
-                break
-            reasons[step] = reason
+        newest = max((step for step in steps if step not in reasons), default=None)
+        state = None if newest is None else self._read(newest, like)
         for step, reason in reasons.items():
             set_aside(self._folder, step)
             if state is not None:
@@ -172,17 +172,20 @@ class Checkpoints:
             self._refuse_to_start_over(reasons)
         return state
 
-    def _read(self, step: int, like: TrainState) -> tuple[TrainState | None, str]:
-        """The state of a step, or why it cannot be read."""
+    def _read(self, step: int, like: TrainState) -> TrainState:
+        """The state of a step whose files are as its manifest says; an error is not the files' fault."""
         folder = self._folder / str(step) / TREE
         try:
             differing = mismatch(stored_leaves(folder), like)
             if not differing:
                 abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
                 with quiet(), ocp.StandardCheckpointer() as checkpointer:
-                    return cast(TrainState, checkpointer.restore(folder, abstract)), ""
+                    return cast(TrainState, checkpointer.restore(folder, abstract))
         except UNREADABLE as error:
-            return None, first_line(error)
+            raise InputError(
+                f"step {step} in {self.workdir} is whole on disk and cannot be read: {first_line(error)}; mend that, "
+                "and give the same command again: nothing was moved."
+            ) from error
         raise InputError(
             f"step {step} in {self.workdir} does not fit this training: {differing}; give what it was trained with, or "
             "another --workdir."
@@ -206,10 +209,17 @@ class Checkpoints:
         return figures(self._folder / str(step))
 
     def best(self) -> tuple[float, int] | None:
-        """The figure and the number of the best step that is kept, or None if none was validated."""
-        step = next(iter(by_rank(self._folder, kept_steps(self._folder))), None)
-        found = {} if step is None else self.metrics(step)
-        return (found[BEST], step) if step is not None and BEST in found else None
+        """The best figure that the run has had and the step that first had it, or None before a validation.
+
+        Each validated step carries both, as they were known then.
+        """
+        measured = {step: self.metrics(step) for step in kept_steps(self._folder)}
+        known = [
+            (found.get(BEST_FIGURE, found[BEST]), int(found.get(BEST_STEP, step)))
+            for step, found in measured.items()
+            if BEST in found
+        ]
+        return max(known, default=None)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from veerjax.errors import NumericalFault
 from veerjax.training.whole import write_whole
 from veerjax.types import Batch
 
-TRY = "lower optimiser.learning_rate, optimiser.clip_norm or the loss's weights, or compute in model.dtype=float32"
+TRY = "lower optimiser.learning_rate or clip_norm, or compute in model.dtype=float32"
 
 
 def report_fault(
@@ -54,5 +54,6 @@ def report_fault(
     source = "" if setting is None else f" of {setting}"
     return NumericalFault(
         f"the {names} at step {step} (key {key.tolist()}, seed {seed}); its batch, examples {first} to "
-        f"{first + batch.size - 1}{source}, {kept}. The last saved step stands; {TRY}."
+        f"{first + batch.size - 1}{source}, {kept}. The last saved step stands: begin anew in another --workdir "
+        f"with --init-from {workdir}@last, and {TRY}."
     )

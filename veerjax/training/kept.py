@@ -20,6 +20,7 @@ DAMAGED = "checkpoints.damaged"  # where steps go that are not whole
 TREE = "default"  # Orbax's name of the state inside a step
 UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of what Orbax has not committed
 BEST = "centreline_f1"  # the validation figure by which the best checkpoint is chosen: F1 within 2 px, both curves
+BEST_FIGURE, BEST_STEP = "best_so_far", "best_step"  # noted with each validated step, for early stopping
 BEST_BEFORE = "foreground_iou"  # of runs made before 0.2
 UNMEASURED = -2.0  # the rank of a step that was saved between validations
 
@@ -54,7 +55,7 @@ def figures(folder: epath.Path) -> dict[str, float]:
 def kept_steps(folder: epath.Path) -> list[int]:
     """The numbers of the steps in a folder of checkpoints, in order."""
     names = (path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
-    return sorted(int(name) for name in names if name.isdecimal())
+    return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
 
 
 def with_manifests(folder: epath.Path, steps: Sequence[int]) -> bool:

@@ -10,15 +10,16 @@ from typing import Any
 import jax
 from etils import epath
 
-from veerjax.config import Config, require
-from veerjax.errors import Interrupted
+from veerjax.config import Config, require, to_dict
+from veerjax.errors import InputError, Interrupted
 from veerjax.logs.lock import held
 from veerjax.models import build_model
 from veerjax.models.heads import sigmoid_from_softmax
 from veerjax.models.model import Variables
-from veerjax.training.checkpoint import BEST, Checkpoints
+from veerjax.training.checkpoint import BEST, BEST_FIGURE, BEST_STEP, Checkpoints
 from veerjax.training.fault import report_fault
 from veerjax.training.identity import adopt_identity, identity_of
+from veerjax.training.kept import FOLDER, kept_steps
 from veerjax.training.profiling import Profile
 from veerjax.training.record import Record
 from veerjax.training.sharding import check_batch, data_mesh, replicated
@@ -27,7 +28,7 @@ from veerjax.training.state import TrainState
 from veerjax.training.stepper import Metrics, Stepper, build_stepper, initial
 from veerjax.training.validation import Validation, build_validation
 from veerjax.training.weights import load_weights
-from veerjax.training.workdir import adopt_workdir
+from veerjax.training.workdir import adopt_workdir, differences
 from veerjax.training.writer import Writer, overlays
 
 LOG_EVERY = 25  # steps
@@ -42,6 +43,7 @@ def train(
     data_dir: Path | None = None,
     devices: Sequence[Any] | None = None,
     profile: tuple[int, int] | None = None,
+    stop: StopRequest | None = None,
 ) -> dict[str, float]:
     """Trains to `config.steps`, or until early stopping, and returns the last validation's figures.
 
@@ -52,6 +54,7 @@ def train(
         data_dir: where a built dataset lies
         devices: to use; all of them by default
         profile: steps between which the profiler runs: after the first, up to the second
+        stop: what a signal asks for, where it has been listened for since before this call
 
     Raises:
         InputError: the work directory belongs to another config, data or trainer, or cannot be written to; the batch
@@ -60,17 +63,26 @@ def train(
         NumericalFault: loss or gradient were not finite; the batch was saved.
     """
     workdir = epath.Path(workdir)
+    require(
+        jax.process_count() == 1,
+        f"training over {jax.process_count()} processes is not supported yet; start one, on one machine.",
+    )
+    require(
+        profile is None or profile[0] < config.steps,
+        f"--profile begins after step {profile and profile[0]}, and the last is {config.steps}; give earlier ones.",
+    )
+    begun = has_steps(workdir)
     mesh = data_mesh(devices)
     check_batch(config.batch, mesh)
     model = build_model(config.model, config.loss)
     stepper = build_stepper(config, model, mesh, data_dir=data_dir)
-    warm = None if init_from is None else warm_start(init_from, config)
+    warm = None if init_from is None or begun else warm_start(init_from, config)
     with ExitStack() as stack:
         stack.callback(stepper.close)
         stack.enter_context(work_lock(workdir))
         adopt_workdir(workdir, config)
-        adopt_identity(workdir, identity_of(config, data_dir=data_dir))
-        stop = stack.enter_context(StopRequest())
+        adopt_identity(workdir, identity_of(config, data_dir=data_dir, init_from=init_from))
+        stop = stop or stack.enter_context(StopRequest())
         checkpoints = stack.enter_context(Checkpoints(workdir, keep=config.checkpoint.keep))
         state = jax.jit(lambda key: initial(key, config=config, model=model), out_shardings=replicated(mesh))(
             jax.random.key(config.seed)
@@ -103,6 +115,20 @@ def train(
         return figures
 
 
+def has_steps(workdir: epath.Path) -> bool:
+    """Whether a training has saved something there already.
+
+    Raises:
+        InputError: the work directory is a file, has no name, or is of a kind that cannot be opened here.
+    """
+    require(str(workdir) != ".", "the work directory has no name; give --workdir a folder for the run.")
+    try:
+        require(not workdir.is_file(), f"the work directory {str(workdir)!r} is a file; give a folder.")
+        return bool(kept_steps(workdir / FOLDER))
+    except ImportError as error:
+        raise InputError(f"the work directory {str(workdir)!r} cannot be opened: {error}.") from error
+
+
 def work_lock(workdir: epath.Path) -> AbstractContextManager[None]:
     """One trainer at a time in a work directory; of a remote one nobody can be kept out."""
     if "://" in str(workdir):
@@ -123,7 +149,11 @@ def warm_start(name: str, config: Config) -> Variables:
     like = replace(theirs, mirror=ours.mirror, dtype=ours.dtype)
     if (theirs.head, ours.head) == ("softmax", "sigmoid"):
         like = replace(like, head="sigmoid")
-    require(like == ours, f"the weights {name!r} are of {theirs}, not of {ours}; give --init-from their like.")
+    other = differences(to_dict(like), to_dict(ours), prefix="model.")
+    require(
+        not other,
+        f"the weights {name!r} are of another architecture ({'; '.join(other)}); give --init-from their like.",
+    )
     params = weights.variables["params"]
     return {**weights.variables, "params": params if theirs.head == ours.head else sigmoid_from_softmax(params)}
 
@@ -155,6 +185,8 @@ class Run:
             NumericalFault: a loss or gradient was not finite.
         """
         start, best = int(state.step), self.checkpoints.best()
+        if start and self.validates(start) and BEST not in self.checkpoints.metrics(start):
+            _, best = self.validate(state, start, best)  # a signal came before it
         if start >= self.config.steps or self.given_up(start, best):
             return self.validation.figures(state.averaged)
         figures: dict[str, float] = {}
@@ -171,10 +203,9 @@ class Run:
                 if step % LOG_EVERY == 0 or step == self.config.steps:
                     self.check(metrics, step=step)
                     self.writer.log(step, {name: float(value) for name, value in jax.device_get(metrics).items()})
-                if self.validates(step):
+                if self.validates(step) and not self.stop.requested:
                     self.check(metrics, step=step)
-                    figures = self.validate(state, step)
-                    best = max(best or (-math.inf, 0), (figures[BEST], step))
+                    figures, best = self.validate(state, step, best)
                     if self.given_up(step, best):
                         break
                 elif self.saves(step):
@@ -196,14 +227,18 @@ class Run:
         every = self.config.checkpoint.every
         return every > 0 and step % every == 0
 
-    def validate(self, state: TrainState, step: int) -> dict[str, float]:
-        """Measures, logs and saves; the figures."""
+    def validate(
+        self, state: TrainState, step: int, best: tuple[float, int] | None
+    ) -> tuple[dict[str, float], tuple[float, int]]:
+        """Measures, logs and saves; the figures, and the best one so far with its step."""
         figures = self.validation.figures(state.averaged)
         self.writer.log(step, figures)
         images, masks = self.validation.examples(state.averaged)
         self.writer.picture(step, "validation", overlays(images[:SHOWN], masks[:SHOWN]))
-        self.checkpoints.save(state, step=step, metrics=figures)
-        return figures
+        if best is None or figures[BEST] > best[0]:
+            best = (figures[BEST], step)
+        self.checkpoints.save(state, step=step, metrics={**figures, BEST_FIGURE: best[0], BEST_STEP: best[1]})
+        return figures, best
 
     def given_up(self, step: int, best: tuple[float, int] | None) -> bool:
         """Whether so many validations have gone by since the best one that training stops early."""
@@ -230,7 +265,6 @@ class Run:
 
     def interrupt(self, state: TrainState, step: int) -> None:
         """Saves and stops."""
-        if not self.validates(step) and not self.saves(step):
-            self.checkpoints.save(state, step=step, metrics=None)
+        self.checkpoints.save(state, step=step, metrics=None)  # nothing, where this step was saved already
         self.checkpoints.wait()
         raise Interrupted(step=step, workdir=str(self.checkpoints.workdir), signal=str(self.stop.requested))

@@ -1,6 +1,7 @@
 """Where a step's batch comes from, joined with the step: drawn on the device, or read from a built dataset."""
 
 import functools
+import math
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from veerjax.data.rendered import rendered_examples
 from veerjax.data.stream import Batches
 from veerjax.models.model import Model
 from veerjax.synthesis.draw import check_mixture, draw_batch
+from veerjax.synthesis.settings import settings_in
 from veerjax.training.optimiser import build_optimiser
 from veerjax.training.sharding import over_examples, replicated
 from veerjax.training.state import TrainState, initial_state
@@ -61,11 +63,13 @@ def build_stepper(config: Config, model: Model, mesh: Mesh, *, data_dir: Path | 
 def check_portions(config: Config, mesh: Mesh) -> None:
     """Refuses portions that do not divide a batch into what the devices can share."""
     portions, devices = config.optimiser.accumulate, mesh.size
-    least = portions * devices
+    settings = settings_of(config) if portions > 1 else 1
+    least = portions * math.lcm(devices, settings)
+    among = f" and {settings} settings" if settings > 1 else ""
     require(
         config.batch % least == 0,
-        f"batch is {config.batch}, which {portions} portions (optimiser.accumulate) over {devices} devices do not "
-        f"divide; the nearest that does is {max(round(config.batch / least), 1) * least}.",
+        f"batch is {config.batch}, which {portions} portions (optimiser.accumulate) over {devices} devices{among} do "
+        f"not divide; the nearest that does is {max(round(config.batch / least), 1) * least}.",
     )
 
 
@@ -77,14 +81,21 @@ def initial(key: jax.Array, *, config: Config, model: Model) -> TrainState:
 
 def step_of(config: Config, model: Model) -> Any:
     """`train_step(state, batch)` with all else that a config says."""
-    return functools.partial(
+    bound = functools.partial(
         train_step,
-        key=jax.random.key(config.seed),
         model=model,
         tx=build_optimiser(config.optimiser, steps=config.steps),
         portions=config.optimiser.accumulate,
+        block=settings_of(config),
         ema_decay=config.optimiser.ema_decay,
     )
+    # The key is made inside, where it is a constant of the program: one made outside would be read back from a device.
+    return lambda state, batch: bound(state, batch, jax.random.key(config.seed))
+
+
+def settings_of(config: Config) -> int:
+    """How many settings take turns in a batch."""
+    return 1 if config.data.setting.startswith(BUILT) else len(settings_in(config.data.setting))
 
 
 def prepared(config: Config, model: Model, mesh: Mesh) -> tuple[TrainState, Any]:

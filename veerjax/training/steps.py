@@ -23,6 +23,7 @@ def train_step(
     model: Model,
     tx: optax.GradientTransformation,
     portions: int = 1,
+    block: int = 1,
     ema_decay: float = 0.0,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """The state after one batch, and what to log of it.
@@ -34,22 +35,31 @@ def train_step(
         model: brings its own loss
         tx: the optimiser
         portions: of the batch, whose gradients are computed one after another and averaged
+        block: examples that stay together in a portion, one of each setting of a mixture
         ema_decay: of the moving average, where the state keeps one
     """
     step_key = jax.random.fold_in(key, state.step)
-    loss, extra, gradient = accumulated(state, batch, step_key, model=model, portions=portions)
+    loss, extra, gradient = accumulated(state, batch, step_key, model=model, portions=portions, block=block)
     updates, opt_state = tx.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     ema = moved_average(state.ema, {"params": params, **extra}, step=state.step, decay=ema_decay)
-    metrics = {"loss": loss, "gradient_norm": optax.global_norm(gradient)}
+    metrics = {
+        "loss": loss,
+        "gradient_norm": optax.tree.norm(gradient),
+        # Of what the step made, so that no state which it broke passes for a good one.
+        "parameter_norm": optax.tree.norm((params, extra)),
+    }
     return TrainState(step=state.step + 1, params=params, extra=extra, opt_state=opt_state, ema=ema), metrics
 
 
-def accumulated(state: TrainState, batch: Batch, key: PRNGKeyArray, *, model: Model, portions: int) -> LossAndGradient:
+def accumulated(
+    state: TrainState, batch: Batch, key: PRNGKeyArray, *, model: Model, portions: int, block: int = 1
+) -> LossAndGradient:
     """The mean loss and gradient over the portions of a batch, one in memory at a time.
 
-    Portion i of n is made of the examples i, i + n, i + 2 n and so on, so that each device keeps its own. A loss that
-    is a mean over examples is what it would be on the whole batch; one that pools its sums, such as Dice, is not quite.
+    Portion i of n is made of the blocks i, i + n, i + 2 n and so on, so that each device keeps its own. A loss that is
+    a mean over examples is what it would be on the whole batch; one that pools its sums, such as Dice, is not quite. A
+    norm over the batch is over a portion.
     """
 
     def one(extra: Variables, part: Batch, part_key: PRNGKeyArray) -> LossAndGradient:
@@ -66,9 +76,11 @@ def accumulated(state: TrainState, batch: Batch, key: PRNGKeyArray, *, model: Mo
         loss, extra, gradient = one(total[1], *part)
         return (total[0] + loss, extra, jax.tree.map(jnp.add, total[2], gradient)), None
 
-    parts = jax.tree.map(
-        lambda leaf: jnp.moveaxis(leaf.reshape(leaf.shape[0] // portions, portions, *leaf.shape[1:]), 1, 0), batch
-    )
+    def in_portions(leaf: Array) -> Array:
+        blocks = leaf.reshape(leaf.shape[0] // (portions * block), portions, block, *leaf.shape[1:])
+        return jnp.moveaxis(blocks, 1, 0).reshape(portions, leaf.shape[0] // portions, *leaf.shape[1:])
+
+    parts = jax.tree.map(in_portions, batch)
     start = (jnp.zeros(()), state.extra, jax.tree.map(jnp.zeros_like, state.params))
     (loss, extra, gradient), _ = jax.lax.scan(add, start, (parts, jax.random.split(key, portions)))
     return loss / portions, extra, jax.tree.map(lambda leaf: leaf / portions, gradient)

@@ -51,8 +51,10 @@ def locate(name: str) -> tuple[Config, epath.Path]:
     """
     if name == RELEASE:
         return load_config(release_folder()), epath.Path(release_folder() / "weights")
-    path, _, which = name.partition("@")
-    workdir = epath.Path(path)
+    workdir, which = epath.Path(name), ""
+    if "@" in name and not workdir.is_dir():
+        path, _, which = name.rpartition("@")
+        workdir = epath.Path(path)
     require(
         workdir.is_dir(),
         f"there are no weights {name!r}; write release, or the --workdir of a training, such as runs/unet@best.",

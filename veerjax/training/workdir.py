@@ -36,11 +36,20 @@ def adopt_workdir(workdir: str | PathLike[str], config: Config) -> None:
                 f"the work directory {str(workdir)!r} cannot be written in ({reason}); give another --workdir."
             ) from error
         return
+    check_config(workdir, config)
+
+
+def check_config(workdir: str | PathLike[str], config: Config) -> None:
+    """Refuses a work directory of another config; keys of `checkpoint` may differ.
+
+    Raises:
+        InputError: the differing keys are named.
+    """
     differing = differences(_decisive(load_config(workdir)), _decisive(config))
     require(
         not differing,
         f"the work directory {str(workdir)!r} was made with another config ({'; '.join(differing)}); "
-        "give that config or another --workdir.",
+        f"give that config, or another --workdir, with --init-from {workdir} to go on from its weights.",
     )
 
 
