@@ -20,7 +20,7 @@ from veerjax.training import checkpoint, loop, workdir
 from veerjax.training.checkpoint import restore_variables
 from veerjax.training.sharding import data_mesh, over_examples
 from veerjax.training.state import TrainState
-from veerjax.training.stepper import build_stepper, initial, prepared
+from veerjax.training.stepper import build_stepper, drawn_step, initial, prepared
 from veerjax.training.steps import accumulated, moved_average
 from veerjax.training.weights import load_weights
 from veerjax.types import blank
@@ -337,3 +337,24 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(tmp_path: P
     for folder in (tmp_path / "checkpoints").glob("*"):
         kept = restore_variables(folder / "default")
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(kept)), f"{folder} was broken by its step"
+
+
+def held_arrays(program: Any) -> list[Any]:
+    """The arrays that a program and those inside it hold as constants."""
+    found = [value for value in getattr(program, "consts", ()) if isinstance(value, jax.Array)]
+    for equation in getattr(program, "jaxpr", program).eqns:
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")):
+            found += held_arrays(inner) if hasattr(inner, "eqns") else []
+        # Constants that JAX has made arguments of the inner program.
+        found += [value.val for value in equation.invars if isinstance(getattr(value, "val", None), jax.Array)]
+    return found
+
+
+def test_a_step_holds_no_array_that_would_have_to_come_back_from_a_device() -> None:
+    config = with_overrides(TINY, ["data.setting=hard"])
+    model = build_model(config.model, config.loss)
+    shape = jax.eval_shape(lambda key: initial(key, config=config, model=model), jax.random.key(0))
+    step = drawn_step(config, model, data_mesh(jax.devices()[:1]), setting="hard")
+    assert not held_arrays(jax.make_jaxpr(step)(shape))
+    array = jax.numpy.arange(3.0)
+    assert held_arrays(jax.make_jaxpr(jax.jit(lambda x: x + array))(1.0))  # it would be seen

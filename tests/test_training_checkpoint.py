@@ -22,7 +22,15 @@ from saved_states import DAMAGES, flip, remove_manifest, save_steps, state
 
 from veerjax.errors import InputError
 from veerjax.training import checkpoint, manifest
-from veerjax.training.checkpoint import BEST, Checkpoints, checkpoint_folder, restore_variables, state_hashes
+from veerjax.training.checkpoint import (
+    BEST,
+    BEST_FIGURE,
+    BEST_STEP,
+    Checkpoints,
+    checkpoint_folder,
+    restore_variables,
+    state_hashes,
+)
 from veerjax.training.kept import inventory
 from veerjax.training.sharding import data_mesh, replicated
 from veerjax.training.weights import load_weights, release_folder
@@ -401,3 +409,25 @@ def test_a_kill_in_the_middle_of_a_save_loses_that_save_alone(tmp_path: Path) ->
         process.wait()
         before = int(rest[-1].split()[1]) if rest else before
     assert not (tmp_path / "checkpoints.damaged").exists()
+
+
+def test_a_whole_step_that_cannot_be_read_is_not_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_steps(tmp_path, {10: None, 20: None})
+
+    def fails(folder: Any) -> Any:
+        raise ValueError("UNAVAILABLE: try again")
+
+    monkeypatch.setattr(checkpoint, "stored_leaves", fails)
+    sentence = "step 20 in .* is whole on disk and cannot be read: UNAVAILABLE: try again; .* nothing was moved"
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(InputError, match=sentence):
+        checkpoints.restore_newest(state(0))
+    assert kept(tmp_path) == ["10", "20"]
+    assert not (tmp_path / "checkpoints.damaged").exists()
+
+
+def test_the_best_figure_and_its_step_are_those_that_the_last_validation_knew(tmp_path: Path) -> None:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        for step, figure, best in ((10, 0.6, 10), (20, 0.6, 10), (30, 0.5, 10)):
+            checkpoints.save(state(step), step=step, metrics={BEST: figure, BEST_FIGURE: 0.6, BEST_STEP: best})
+        checkpoints.wait()
+        assert checkpoints.best() == (0.6, 10)  # an equal one is no better, whichever of them is kept

@@ -25,7 +25,8 @@ from veerjax.config import Config, to_dict, with_overrides
 from veerjax.training.checkpoint import checkpoint_folder, state_hashes
 from veerjax.training.manifest import MANIFEST, defect
 
-LONGEST_S = 4.0  # from the start of stepping to a kill
+EARLY = 0.25  # share of the kills at any time after the start; the others come after a first save
+LONGEST_S = 2.0  # that a kill waits
 TINY = [
     "batch=8",
     "data.height=32",
@@ -53,6 +54,11 @@ def newest_whole(workdir: Path) -> int:
     return max(whole, default=0)
 
 
+def newest_saved(workdir: Path) -> int:
+    """The newest step on disk, 0 if there is none."""
+    return max((int(p.name) for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()), default=0)
+
+
 def last_logged(workdir: Path) -> int:
     """The last step in the log, which is at or before the last one that was done."""
     file = workdir / "log.jsonl"
@@ -74,13 +80,10 @@ def kill_once(config: Path, workdir: Path, chance: random.Random, tally: Tally, 
     """One start and one kill; False if the training had come to its end."""
     before, expected, logged = len(starts(workdir)), newest_whole(workdir), last_logged(workdir)
     process = start(config, workdir)
-    early = chance.random() < 0.2
-    if early:
-        time.sleep(chance.uniform(0, LONGEST_S))
-    else:
-        while len(starts(workdir)) == before and process.poll() is None:
+    if chance.random() > EARLY:
+        while newest_saved(workdir) <= expected and process.poll() is None:
             time.sleep(0.02)
-        time.sleep(chance.uniform(0, LONGEST_S))
+    time.sleep(chance.uniform(0, LONGEST_S))
     ended = process.poll() is not None
     process.send_signal(signal.SIGKILL)
     words = process.communicate()[1]
@@ -109,7 +112,7 @@ def run(folder: Path, *, kills: int, seed: int, every: int, steps: int) -> Tally
     chance, tally, workdir = random.Random(seed), Tally(), folder / "killed"
     while tally.kills < kills and kill_once(config, workdir, chance, tally, every=every):
         print(
-            f"kill {tally.kills}: step {newest_whole(workdir)} is whole; wrong so far: {len(tally.wrong)}", flush=True
+            f"kill {tally.kills}: step {newest_whole(workdir)} is whole; {tally.wrong[-1:] or 'all well'}", flush=True
         )
     if newest_whole(workdir) == 0:
         tally.wrong.append("nothing was ever saved")
