@@ -20,10 +20,12 @@ from veerjax.training.kept import (
     BEST_STEP,
     DAMAGED,
     FOLDER,
+    REMOVED,
     TREE,
     UNFINISHED,
     checkpoint_folder,
     clear_leftovers,
+    clear_removed,
     figures,
     kept_steps,
     rank,
@@ -102,6 +104,7 @@ class Checkpoints:
             options = ocp.CheckpointManagerOptions(
                 preservation_policy=AnyPreservationPolicy([newest, best]),
                 best_fn=rank,  # without it the figures are not written
+                todelete_subdir=REMOVED,  # a kill in the middle of a deletion would leave half a step
                 async_options=ocp.options.AsyncOptions(post_finalization_callback=self._seal),
             )
             self._opened = ocp.CheckpointManager(self._folder, options=options)
@@ -140,6 +143,7 @@ class Checkpoints:
         if self._opened is not None:
             with self._told():
                 self._opened.wait_until_finished()
+            clear_removed(self._folder)
 
     def restore_newest(self, like: TrainState) -> TrainState | None:
         """The newest whole state, or None if nothing was saved.

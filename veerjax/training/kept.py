@@ -18,6 +18,7 @@ from veerjax.training.manifest import MANIFEST, defect, files_below, read_manife
 FOLDER = "checkpoints"
 DAMAGED = "checkpoints.damaged"  # where steps go that are not whole
 TREE = "default"  # Orbax's name of the state inside a step
+REMOVED = "removed"  # inside `FOLDER`: where old steps are moved, whole, before they are deleted
 UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of what Orbax has not committed
 BEST = "centreline_f1"  # the validation figure by which the best checkpoint is chosen: F1 within 2 px, both curves
 BEST_FIGURE, BEST_STEP = "best_so_far", "best_step"  # noted with each validated step, for early stopping
@@ -74,11 +75,17 @@ def clear_leftovers(folder: epath.Path) -> None:
     """Removes what saves that were killed or failed have left; nothing where that cannot be done."""
     with suppress(OSError):
         for path in list(folder.iterdir()) if folder.is_dir() else ():
-            if UNFINISHED in path.name and path.is_dir():
+            if (UNFINISHED in path.name or path.name == REMOVED) and path.is_dir():
                 path.rmtree()
             elif path.name.isdecimal() and path.is_dir():
                 for file in [file for file in path.iterdir() if file.suffix == ".tmp"]:
                     file.unlink()
+
+
+def clear_removed(folder: epath.Path) -> None:
+    """Deletes the old steps that were moved out of the way."""
+    with suppress(OSError):
+        (folder / REMOVED).rmtree(missing_ok=True)
 
 
 def set_aside(folder: epath.Path, step: int) -> None:
