@@ -53,9 +53,15 @@ def softmax_probability(logits: Logits) -> Logits:
 
 
 def sigmoid_prediction(probability: Logits) -> Prediction:
-    """What two independent probabilities say: a crossing may belong to both, and its label is curve 1, drawn above."""
-    found = probability > 0.5
-    label = jnp.where(found[..., 0], CURVE_1, jnp.where(found[..., 1], CURVE_2, BACKGROUND))
+    """What two independent probabilities say; a crossing may belong to both.
+
+    A pixel's label is ink where `1 - (1 - p_1)(1 - p_2)` is above one half, even if it is not sure whose. It is curve 1,
+    which is drawn above, where that is likely or likelier than curve 2.
+    """
+    first, second = probability[..., 0], probability[..., 1]
+    ink = (1 - first) * (1 - second) < 0.5
+    owner = jnp.where((first > 0.5) | (first >= second), CURVE_1, CURVE_2)
+    label = jnp.where(ink, owner, BACKGROUND)
     return replace(prediction_from_masks(jnp.moveaxis(probability, -1, 1)), label=label)
 
 
