@@ -55,7 +55,7 @@ def softmax_probability(logits: Logits) -> Logits:
 def sigmoid_prediction(probability: Logits) -> Prediction:
     """What two independent probabilities say; a crossing may belong to both.
 
-    A pixel's label is ink where `1 - (1 - p_1)(1 - p_2)` is above one half, even if it is not sure whose. It is curve 1,
+    A pixel's label is ink where `1 - (1 - p_1)(1 - p_2)` is above one half, sure or not whose. It is curve 1,
     which is drawn above, where that is likely or likelier than curve 2.
     """
     first, second = probability[..., 0], probability[..., 1]
