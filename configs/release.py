@@ -1,4 +1,4 @@
-"""The weights that ship in the package, second edition: the first edition trained on, on a mixture of settings.
+"""Release weights, second edition, not shipped yet: the first edition trained on, on a mixture, with two sigmoids.
 
 `veerjax train --config configs/release.py --workdir runs/release --init-from release`
 """
