@@ -290,7 +290,8 @@ def test_training_stops_early_where_no_validation_is_better_and_stays_stopped(
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log if checkpoint.BEST in line] == [2, 4, 6, 8]
     loop.train(config, tmp_path)
-    assert (tmp_path / "checkpoints" / "4").is_dir()  # the best one is kept
+    with checkpoint.Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.best() == (0.6, 4)  # step 6 was as good, not better
     assert not (tmp_path / "checkpoints" / "10").exists()
 
 
