@@ -72,6 +72,6 @@ def test_random_kills_lose_nothing_but_the_steps_since_the_last_save(tmp_path: P
     assert spec.loader is not None
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    tally = tool.run(tmp_path, kills=4, seed=1, every=2, steps=400)
-    assert tally.kills == 4
+    tally = tool.run(tmp_path, kills=3, seed=1, every=2, steps=150)
+    assert tally.kills == 3
     assert tally.wrong == []
