@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
@@ -19,8 +20,9 @@ from veerjax.config import Config, with_overrides
 from veerjax.errors import InputError
 from veerjax.jobs import export as job
 from veerjax.models import build_model
+from veerjax.models.heads import sigmoid_prediction
 from veerjax.training.weights import Weights
-from veerjax.types import blank
+from veerjax.types import blank, exclusive_label
 
 DOC = Path(__file__).resolve().parents[1] / "docs" / "export.md"
 ROOT = str(Path(__file__).resolve().parents[1])
@@ -146,8 +148,14 @@ def test_a_file_that_reads_otherwise_is_not_written(tmp_path: Path, monkeypatch:
 
 def test_the_label_rule_of_each_head() -> None:
     masks = np.array([[[[0.6, 0.4, 0.1]], [[0.7, 0.3, 0.2]]]])
-    assert job.label_of(masks, "sigmoid").tolist() == [[[2, 0, 0]]]
+    assert job.label_of(masks, "sigmoid").tolist() == [[[1, 1, 0]]]
     assert job.label_of(masks, "softmax").tolist() == [[[2, 1, 0]]]
+
+
+def test_the_sigmoids_labels_are_those_of_the_model() -> None:
+    masks = np.random.default_rng(0).random((2, 2, 16, 16), np.float32)
+    theirs = exclusive_label(sigmoid_prediction(jnp.moveaxis(jnp.asarray(masks), 1, -1)))
+    np.testing.assert_array_equal(job.label_of(masks, "sigmoid"), theirs)
 
 
 def test_the_lines_of_the_doc_read_a_track_without_veerjax(written: tuple[Path, dict[str, Any]], tiny: Weights) -> None:

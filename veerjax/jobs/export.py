@@ -182,14 +182,21 @@ def compared(
 
 def label_of(masks: Masks, head: str) -> Int[np.ndarray, "batch height width"]:
     """The class ids that `label_rule` describes."""
-    rest = np.full_like(masks[:, 0], 0.5) if head == "sigmoid" else 1 - masks[:, 0] - masks[:, 1]
-    return np.argmax(np.stack([rest, masks[:, 0], masks[:, 1]], axis=1), axis=1)
+    first, second = masks[:, 0], masks[:, 1]
+    if head == "sigmoid":
+        ink = (1 - first) * (1 - second) < 0.5
+        return np.where(ink, np.where((first > 0.5) | (first >= second), 1, 2), 0)
+    return np.argmax(np.stack([1 - first - second, first, second], axis=1), axis=1)
 
 
 def label_rule(head: str) -> str:
     """How labels follow from masks, as a sentence."""
-    rest = "0.5" if head == "sigmoid" else "1 - masks[:, 0] - masks[:, 1]"
-    return f"argmax over [{rest}, masks[:, 0], masks[:, 1]]: 0 background, 1 and 2 the curves"
+    if head == "sigmoid":
+        return (
+            "with p1 = masks[:, 0] and p2 = masks[:, 1]: 0 background where (1 - p1) * (1 - p2) >= 0.5; else 1 where "
+            "p1 > 0.5 or p1 >= p2, and 2 elsewhere"
+        )
+    return "argmax over [1 - masks[:, 0] - masks[:, 1], masks[:, 0], masks[:, 1]]: 0 background, 1 and 2 the curves"
 
 
 def check_parity(parity: dict[str, Any], out: Path) -> None:
