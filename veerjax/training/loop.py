@@ -22,7 +22,7 @@ from veerjax.training.identity import adopt_identity, identity_of
 from veerjax.training.kept import FOLDER, kept_steps
 from veerjax.training.profiling import Profile
 from veerjax.training.record import Record
-from veerjax.training.sharding import check_batch, data_mesh, replicated
+from veerjax.training.sharding import check_batch, check_height, data_mesh, replicated
 from veerjax.training.signals import StopRequest
 from veerjax.training.state import TrainState
 from veerjax.training.stepper import Metrics, Stepper, build_stepper, initial
@@ -58,7 +58,7 @@ def train(
 
     Raises:
         InputError: the work directory belongs to another config, data or trainer, or cannot be written to; the batch
-            does not divide over the devices; or `init_from` is not there or another architecture.
+            or the height does not divide over the devices; or `init_from` is not there or another architecture.
         Interrupted: a signal came; the state was saved, and the same call goes on from there.
         NumericalFault: loss or gradient were not finite; the batch was saved.
     """
@@ -72,9 +72,10 @@ def train(
         f"--profile begins after step {profile and profile[0]}, and the last is {config.steps}; give earlier ones.",
     )
     begun = has_steps(workdir)
-    mesh = data_mesh(devices)
+    mesh = data_mesh(devices, rows=config.devices.rows)
     check_batch(config.batch, mesh)
     model = build_model(config.model, config.loss)
+    check_height(config.data.height, mesh, stride=model.stride)
     stepper = build_stepper(config, model, mesh, data_dir=data_dir)
     warm = None if init_from is None or begun else warm_start(init_from, config)
     with ExitStack() as stack:

@@ -20,7 +20,7 @@ from veerjax.metrics.scores import figures_of, measure
 from veerjax.models.model import Model, Variables
 from veerjax.tracing.trace import trace
 from veerjax.training.checkpoint import BEST
-from veerjax.training.sharding import over_examples
+from veerjax.training.sharding import over_examples, over_rows
 from veerjax.training.stepper import BUILT
 from veerjax.training.steps import eval_step
 from veerjax.types import Batch, Prediction
@@ -55,9 +55,11 @@ def build_validation(config: Config, model: Model, mesh: Mesh, *, data_dir: Path
     Raises:
         InputError: a built dataset that is not there or has no validation split.
     """
-    split = over_examples(mesh)
+    split, whole = over_rows(mesh), over_examples(mesh)
 
     def measured(prediction: Prediction, batch: Batch) -> dict[str, Any]:
+        # A path is traced from the first row to the last, so every device of a log takes the whole of it.
+        prediction, batch = jax.lax.with_sharding_constraint((prediction, batch), whole)
         return measure(prediction, trace(prediction), batch, parts=WATCHED)
 
     drawn = list(validation_batches(config, data_dir=data_dir))
