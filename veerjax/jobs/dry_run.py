@@ -11,6 +11,7 @@ from veerjax.config import Config
 from veerjax.models import build_model
 from veerjax.performance.stages import Bench, memory_errors
 from veerjax.training.loop import warm_start
+from veerjax.training.memory import described, resolved
 from veerjax.training.sharding import check_batch, data_mesh
 from veerjax.training.stepper import BUILT, build_stepper
 from veerjax.training.workdir import CONFIG_FILE, check_config
@@ -33,12 +34,13 @@ def dry_run(
     Raises:
         InputError: as `train` would raise it, or a step needs more memory than the device has.
     """
+    mesh = data_mesh()
+    check_batch(config.batch, mesh)
+    config = resolved(config, mesh, workdir=workdir)
     if workdir and (epath.Path(workdir) / CONFIG_FILE).exists():
         check_config(workdir, config)
     if init_from is not None:
         warm_start(init_from, config)
-    mesh = data_mesh()
-    check_batch(config.batch, mesh)
     stepper = build_stepper(config, build_model(config.model, config.loss), mesh, data_dir=data_dir)
     stepper.close()
     built = config.data.setting.startswith(BUILT)
@@ -62,7 +64,7 @@ def dry_run(
         f"devices     {mesh.size} x {mesh.devices.flat[0].device_kind}, {config.batch // mesh.size} examples each",
         *(f"{name:<12}{list(shape)}" for name, shape in shapes.items()),
         f"parameters  {parameters:,}; state of {state_bytes / MIB:.1f} MiB on each device",
-        f"memory      {stage.peak_bytes / MIB:,.0f} MiB on each device",
+        f"memory      {stage.peak_bytes / MIB:,.0f} MiB on each device; {config.memory}: {described(config)}",
         f"compiled    in {stage.compile_s:.1f} s",
         f"step        {step_s * 1000:,.0f} ms; {config.steps:,} steps in {hours:.1f} h, validations not counted",
     ]
