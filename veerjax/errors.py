@@ -13,6 +13,12 @@ class NumericalFault(RuntimeError):
     exit_code = 3
 
 
+class PeerLost(RuntimeError):
+    """Another process of the same training is gone, or says nothing."""
+
+    exit_code = 1
+
+
 class Interrupted(RuntimeError):
     """A training was saved and stopped by a signal, and asks for another start."""
 

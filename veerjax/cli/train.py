@@ -3,9 +3,13 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from veerjax.cli.arguments import WEIGHTS_HELP, command
+from veerjax.cli.hosts import add_hosts, check_hosts, with_others
+
+if TYPE_CHECKING:
+    from veerjax.training.signals import StopRequest
 
 
 def add_train(commands: Any) -> None:
@@ -18,6 +22,7 @@ def add_train(commands: Any) -> None:
     made.add_argument(
         "--dry-run", action="store_true", help="shapes, parameters, memory and one step's time; writes nothing"
     )
+    add_hosts(made)
     made.add_argument("--profile", type=span, metavar="START:STOP", help="steps that JAX's profiler records")
 
 
@@ -32,25 +37,39 @@ def span(text: str) -> tuple[int, int]:
 def train(arguments: argparse.Namespace) -> int:
     from veerjax.config import load_config_file, require, with_overrides
 
-    config = with_overrides(load_config_file(arguments.config), arguments.overrides)
+    check_hosts(arguments)
     if arguments.dry_run:
+        require(not arguments.distributed, "a --dry-run is of one process; leave out --distributed.")
         from veerjax.jobs.dry_run import dry_run
 
+        config = with_overrides(load_config_file(arguments.config), arguments.overrides)
         print(dry_run(config, workdir=arguments.workdir, init_from=arguments.init_from, data_dir=arguments.data_dir))
         return 0
     require(bool(arguments.workdir), "train needs --workdir, the folder for its checkpoints; or give --dry-run.")
+    if arguments.distributed:
+        return with_others(arguments, lambda stop: run(arguments, stop))
     from veerjax.training.signals import StopRequest
 
     with StopRequest() as stop:  # before what takes seconds to import
-        from veerjax.training.loop import train as run
+        return run(arguments, stop)
 
-        figures = run(
-            config,
-            arguments.workdir,
-            init_from=arguments.init_from,
-            data_dir=arguments.data_dir,
-            profile=arguments.profile,
-            stop=stop,
-        )
-    print(json.dumps(figures))
+
+def run(arguments: argparse.Namespace, stop: "StopRequest") -> int:
+    """The training itself, in this process."""
+    from veerjax.config import load_config_file, with_overrides
+
+    config = with_overrides(load_config_file(arguments.config), arguments.overrides)
+    from veerjax.training.hosts import is_first
+    from veerjax.training.loop import train as run_training
+
+    figures = run_training(
+        config,
+        arguments.workdir,
+        init_from=arguments.init_from,
+        data_dir=arguments.data_dir,
+        profile=arguments.profile,
+        stop=stop,
+    )
+    if is_first():
+        print(json.dumps(figures))
     return 0

@@ -5,10 +5,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -90,10 +88,10 @@ def content_digest(name: str, *, data_dir: str | Path) -> str:
 
 
 def collated(examples: Sequence[Example]) -> Batch:
-    """One batch of examples of one size."""
+    """One batch of examples of one size, in the host's memory: it is for the reader to say which devices get it."""
 
-    def stacked(field: str, *, dtype: type) -> jax.Array:
-        return jnp.asarray(np.stack([getattr(example, field) for example in examples]).astype(dtype))
+    def stacked(field: str, *, dtype: type) -> Any:
+        return np.stack([getattr(example, field) for example in examples]).astype(dtype)
 
     codings = [[coding_index(name) for name in example.metadata.get("coding", ("", ""))] for example in examples]
     return Batch(
@@ -102,8 +100,8 @@ def collated(examples: Sequence[Example]) -> Batch:
         label=stacked("label", dtype=np.uint8),
         centreline=stacked("centreline", dtype=np.float32),
         presence=stacked("presence", dtype=np.bool_),
-        valid=jnp.ones(len(examples), bool),
-        coding=jnp.asarray(codings),
+        valid=cast(Any, np.ones(len(examples), bool)),
+        coding=cast(Any, np.asarray(codings, np.int32)),
     )
 
 

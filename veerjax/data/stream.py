@@ -1,12 +1,13 @@
 """Endless streams of training batches, addressed by an integer step and shared out over processes.
 
-Both streams obey one contract. The batch of a step is a function of (seed, step); of P processes, process p gets the
-batch's examples p, p + P, p + 2 P and so on; and a stream from step s on is the rest of the stream from the beginning.
+Both streams obey one contract. The batch of a step is a function of (seed, step), whatever the number of processes; a
+process gets the examples at its own places of each batch, such as its first half; and a stream from step s on is the
+rest of the stream from the beginning.
 """
 
 import functools
 import itertools
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, cast
 
 import jax.numpy as jnp
@@ -29,8 +30,7 @@ def built_batches(
     seed: int,
     step: int = 0,
     augment: Augmentation | None = None,
-    process: int = 0,
-    processes: int = 1,
+    places: Sequence[int] | None = None,
 ) -> Batches:
     """Batches of a built dataset in an order that (seed, step) fixes: every example once an epoch, newly shuffled.
 
@@ -40,21 +40,23 @@ def built_batches(
         seed: of the order and of the augmentation
         step: batches to skip, so that a stream goes on where it was
         augment: how much examples are varied, anew in each epoch; not at all if None
-        process: which of the processes this one is
-        processes: how many share each batch
+        places: of each batch's examples, in the order wanted; all by default
 
     Raises:
-        InputError: an empty source, a batch below 1 or that does not divide over the processes, a negative step, or no
-            such process.
+        InputError: an empty source, a batch below 1, a negative step, or places that no batch has.
     """
     require(len(source) > 0, "the dataset has no example; build it with some.")
-    share = share_of(batch, step=step, process=process, processes=processes)
+    places = checked_places(places, batch=batch, step=step)
     import grain
+
+    from veerjax.data.places import AtPlaces
 
     examples = grain.MapDataset.source(cast(Any, source)).seed(seed).shuffle().repeat()
     if augment is not None:
         examples = examples.random_map(functools.partial(_varied, augment))
-    batches = examples[process::processes].batch(share, batch_fn=collated)[step:]
+    if len(places) < batch:
+        examples = AtPlaces(examples, batch=batch, places=places)
+    batches = examples.batch(len(places), batch_fn=collated)[step:]
     threads = grain.ReadOptions(num_threads=READ_THREADS, prefetch_buffer_size=8)
 
     def stream() -> Batches:
@@ -76,8 +78,7 @@ def drawn_batches(
     width: int,
     step: int = 0,
     channels: int = 1,
-    process: int = 0,
-    processes: int = 1,
+    places: Sequence[int] | None = None,
 ) -> Batches:
     """The batches of a rendered setting that training draws for itself, step by step.
 
@@ -89,41 +90,37 @@ def drawn_batches(
         width: of an image [px]
         step: batches to skip
         channels: 1 for grey, 3 for red, green and blue
-        process: which of the processes this one is
-        processes: how many share each batch
+        places: of each batch's examples, in the order wanted; all by default
 
     Raises:
-        InputError: unknown setting, a batch below 1 or that does not divide over the processes, a negative step, or no
-            such process.
+        InputError: unknown setting, a batch below 1, a negative step, or places that no batch has.
     """
     settings_in(setting)
-    share = share_of(batch, step=step, process=process, processes=processes)
+    places = checked_places(places, batch=batch, step=step)
     draw = functools.partial(
         rendered_examples, setting, split="train", seed=seed, height=height, width=width, channels=channels
     )
 
     def stream() -> Batches:
         for current in itertools.count(step):
-            yield draw(indices=current * batch + process + processes * jnp.arange(share))
+            yield draw(indices=current * batch + jnp.asarray(places))
 
     return stream()
 
 
-def share_of(batch: int, *, step: int, process: int, processes: int) -> int:
-    """How many examples of a batch each process gets.
+def checked_places(places: Sequence[int] | None, *, batch: int, step: int) -> Sequence[int]:
+    """The places of a batch that are asked for, all of them where None are.
 
     Raises:
-        InputError: it does not divide, or a number is out of its range.
+        InputError: a number is out of its range.
     """
     require(batch >= 1, f"the batch is {batch}; it must be at least 1.")
     require(step >= 0, f"the step is {step}; it must be at least 0.")
-    require(0 <= process < processes, f"there is no process {process} of {processes}; they count from 0.")
-    nearest = max(round(batch / processes), 1) * processes
-    require(
-        batch % processes == 0,
-        f"the batch is {batch}, which does not divide over {processes} processes; the nearest that does is {nearest}.",
-    )
-    return batch // processes
+    places = range(batch) if places is None else places
+    require(len(places) > 0, "there are no places; a process needs at least one example of each batch.")
+    for place in places:
+        require(0 <= place < batch, f"there is no place {place} in a batch of {batch}; they count from 0.")
+    return places
 
 
 def _varied(augment: Augmentation, example: Any, rng: Any) -> Any:

@@ -13,7 +13,8 @@ from etils import epath
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from veerjax.config import require
-from veerjax.errors import InputError
+from veerjax.errors import InputError, Interrupted, NumericalFault
+from veerjax.training import hosts
 from veerjax.training.kept import (
     BEST,
     BEST_FIGURE,
@@ -80,12 +81,14 @@ class Checkpoints:
         self._keep = keep
         self._saving = (0, 0)  # step, arrays
         self._opened: ocp.CheckpointManager | None = None
-        clear_leftovers(self._folder)
+        self._cleared()
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if not (hosts.alone() or error is None or isinstance(error, (Interrupted, NumericalFault))):
+            return  # what ends this process alone: the others are elsewhere, and nothing is to be waited for
         try:
             self.wait()
         except InputError as failure:
@@ -111,7 +114,10 @@ class Checkpoints:
         return self._opened
 
     def _seal(self) -> None:
-        """Writes the manifest of the step that is being saved; Orbax calls this when its files are there."""
+        """Writes the manifest of the step that is being saved.
+
+        Orbax calls this in the first process, when the files of all of them are there.
+        """
         step, leaves = self._saving
         unfinished = [path for path in self._folder.iterdir() if path.name.startswith(f"{step}{UNFINISHED}")]
         write_manifest(next(iter(unfinished), self._folder / str(step)), leaves=leaves)
@@ -143,7 +149,13 @@ class Checkpoints:
         if self._opened is not None:
             with self._told():
                 self._opened.wait_until_finished()
-            clear_removed(self._folder)
+            if hosts.is_first():
+                clear_removed(self._folder)
+
+    def _cleared(self) -> None:
+        """The first process clears what killed or failed saves have left; the others need not know of it."""
+        if hosts.is_first():
+            clear_leftovers(self._folder)
 
     def restore_newest(self, like: TrainState) -> TrainState | None:
         """The newest whole state, or None if nothing was saved.
@@ -157,24 +169,29 @@ class Checkpoints:
             InputError: no step is whole, they are of an older edition, or the newest one is not like `like` or cannot
                 be read although it is whole.
         """
+        newest, found = hosts.from_first(self._looked_through)
+        reasons = {int(step): reason for step, reason in found.items()}
+        state = None if newest is None else self._read(newest, like)
+        hosts.from_first(lambda: [set_aside(self._folder, step) for step in reasons])
+        if self._opened is not None:
+            self._opened.reload()
+        if state is None:
+            self._refuse_to_start_over(reasons)
+        elif hosts.is_first():
+            for step, reason in reasons.items():
+                said(step, self._folder, reason, instead=f"going on from step {int(state.step)}")
+        return state
+
+    def _looked_through(self) -> tuple[int | None, dict[str, str]]:
+        """The newest whole step, and why the others that are not whole are not, the newest first; as JSON."""
         steps = kept_steps(self._folder)
         require(
             not steps or with_manifests(self._folder, steps),
             f"the steps in {self._folder} have no manifest.json, as in runs of an older edition, and cannot be gone on "
             f"with; give another --workdir, with --init-from {self.workdir} to start from their weights.",
         )
-        reasons = {step: reason for step in reversed(steps) if (reason := defect(self._folder / str(step)))}
-        newest = max((step for step in steps if step not in reasons), default=None)
-        state = None if newest is None else self._read(newest, like)
-        for step, reason in reasons.items():
-            set_aside(self._folder, step)
-            if state is not None:
-                said(step, self._folder, reason, instead=f"going on from step {int(state.step)}")
-        if self._opened is not None:
-            self._opened.reload()
-        if state is None:
-            self._refuse_to_start_over(reasons)
-        return state
+        reasons = {str(step): reason for step in reversed(steps) if (reason := defect(self._folder / str(step)))}
+        return max((step for step in steps if str(step) not in reasons), default=None), reasons
 
     def _read(self, step: int, like: TrainState) -> TrainState:
         """The state of a step whose files are as its manifest says; an error is not the files' fault."""
@@ -215,8 +232,12 @@ class Checkpoints:
     def best(self) -> tuple[float, int] | None:
         """The best figure that the run has had and the step that first had it, or None before a validation.
 
-        Each validated step carries both, as they were known then.
+        Each validated step carries both, as they were known then. The first process reads them for all.
         """
+        found = hosts.from_first(self._best)
+        return None if found is None else (found[0], found[1])
+
+    def _best(self) -> tuple[float, int] | None:
         measured = {step: self.metrics(step) for step in kept_steps(self._folder)}
         known = [
             (found.get(BEST_FIGURE, found[BEST]), int(found.get(BEST_STEP, step)))
@@ -231,7 +252,9 @@ class Checkpoints:
         try:
             yield
         except (OSError, ValueError, RuntimeError) as error:
-            clear_leftovers(self._folder)
+            if hosts.lost(error):
+                raise
+            self._cleared()
             if self._opened is not None:
                 self._opened.reload()
             steps = kept_steps(self._folder)

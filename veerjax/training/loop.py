@@ -1,8 +1,8 @@
 """Training from a config to checkpoints in a work directory; an interrupted run goes on where it was."""
 
 import math
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,20 @@ import jax
 from etils import epath
 
 from veerjax.config import Config, require, to_dict
-from veerjax.errors import InputError, Interrupted
+from veerjax.errors import InputError, Interrupted, NumericalFault
 from veerjax.logs.lock import held
 from veerjax.models import build_model
 from veerjax.models.heads import sigmoid_from_softmax
 from veerjax.models.model import Variables
+from veerjax.training import hosts
+from veerjax.training.asked import Asked
 from veerjax.training.checkpoint import BEST, BEST_FIGURE, BEST_STEP, Checkpoints
 from veerjax.training.fault import report_fault
 from veerjax.training.identity import adopt_identity, identity_of
 from veerjax.training.kept import FOLDER, kept_steps
 from veerjax.training.profiling import Profile
 from veerjax.training.record import Record
+from veerjax.training.same import check_shared, facts_of
 from veerjax.training.sharding import check_batch, data_mesh, replicated
 from veerjax.training.signals import StopRequest
 from veerjax.training.state import TrainState
@@ -29,7 +32,7 @@ from veerjax.training.stepper import Metrics, Stepper, build_stepper, initial
 from veerjax.training.validation import Validation, build_validation
 from veerjax.training.weights import load_weights
 from veerjax.training.workdir import adopt_workdir, differences
-from veerjax.training.writer import Writer, overlays
+from veerjax.training.writer import NoWriter, Writer, overlays
 
 LOG_EVERY = 25  # steps
 SHOWN = 4  # validation logs in the overlays
@@ -47,6 +50,8 @@ def train(
 ) -> dict[str, float]:
     """Trains to `config.steps`, or until early stopping, and returns the last validation's figures.
 
+    Of several processes (`hosts`), each calls it alike, with a work directory that all of them see.
+
     Args:
         config: the whole run
         workdir: where config, log and checkpoints go, local or remote; an earlier run of the same config is resumed
@@ -58,30 +63,34 @@ def train(
 
     Raises:
         InputError: the work directory belongs to another config, data or trainer, or cannot be written to; the batch
-            does not divide over the devices; or `init_from` is not there or another architecture.
+            does not divide over the devices; `init_from` is not there or another architecture; or another process
+            was started otherwise.
         Interrupted: a signal came; the state was saved, and the same call goes on from there.
         NumericalFault: loss or gradient were not finite; the batch was saved.
+        PeerLost: another process of the same training says nothing.
     """
     workdir = epath.Path(workdir)
-    require(
-        jax.process_count() == 1,
-        f"training over {jax.process_count()} processes is not supported yet; start one, on one machine.",
-    )
     require(
         profile is None or profile[0] < config.steps,
         f"--profile begins after step {profile and profile[0]}, and the last is {config.steps}; give earlier ones.",
     )
     begun = has_steps(workdir)
     mesh = data_mesh(devices)
+    hosts.check_devices(mesh.devices.flat)
     check_batch(config.batch, mesh)
     model = build_model(config.model, config.loss)
     stepper = build_stepper(config, model, mesh, data_dir=data_dir)
     warm = None if init_from is None or begun else warm_start(init_from, config)
+    identity = identity_of(config, data_dir=data_dir, init_from=init_from)
     with ExitStack() as stack:
         stack.callback(stepper.close)
-        stack.enter_context(work_lock(workdir))
-        adopt_workdir(workdir, config)
-        adopt_identity(workdir, identity_of(config, data_dir=data_dir, init_from=init_from))
+        if not hosts.alone():
+            hosts.agree(facts_of(config, identity, workdir, warm=warm))
+        if hosts.is_first():
+            stack.enter_context(work_lock(workdir))
+            adopt_workdir(workdir, config)
+            adopt_identity(workdir, identity)
+        check_shared(workdir)
         stop = stop or stack.enter_context(StopRequest())
         checkpoints = stack.enter_context(Checkpoints(workdir, keep=config.checkpoint.keep))
         state = jax.jit(lambda key: initial(key, config=config, model=model), out_shardings=replicated(mesh))(
@@ -91,28 +100,44 @@ def train(
             state = jax.device_put(warmed(state, warm), replicated(mesh))
         state = checkpoints.restore_newest(state) or state
         start = int(state.step)
-        record = Record(workdir, config, start=start, init_from=init_from, devices=mesh.size)
-        writer = stack.enter_context(Writer(workdir, start=start, steps=config.steps, batch=config.batch))
-        run = Run(
-            config=config,
-            stepper=stepper,
-            validation=build_validation(config, model, mesh, data_dir=data_dir),
-            checkpoints=checkpoints,
-            writer=writer,
-            stop=stop,
-            profile=stack.enter_context(Profile(workdir, steps=profile)),
-        )
-        try:
+        with recorded(workdir, config, start=start, init_from=init_from, devices=mesh.size):
+            run = Run(
+                config=config,
+                stepper=stepper,
+                validation=build_validation(config, model, mesh, data_dir=data_dir),
+                checkpoints=checkpoints,
+                writer=stack.enter_context(writer_of(workdir, config, start=start)),
+                asked=Asked(stop, mesh),
+                profile=stack.enter_context(Profile(workdir, steps=profile if hosts.is_first() else None)),
+            )
             figures = run.go_on(state)
             checkpoints.wait()
-        except Interrupted as error:
-            record.end(f"stopped on {error.signal} at step {error.step}")
-            raise
-        except BaseException as error:
-            record.end(f"{type(error).__name__}: {error}")
-            raise
-        record.end("done")
         return figures
+
+
+@contextmanager
+def recorded(workdir: epath.Path, config: Config, **start: Any) -> Iterator[None]:
+    """Notes in `run.json` how this start went, where this process is the first."""
+    if not hosts.is_first():
+        yield
+        return
+    record = Record(workdir, config, **start)
+    try:
+        yield
+    except Interrupted as error:
+        record.end(f"stopped on {error.signal} at step {error.step}")
+        raise
+    except BaseException as error:
+        record.end(f"{type(error).__name__}: {error}")
+        raise
+    record.end("done")
+
+
+def writer_of(workdir: epath.Path, config: Config, *, start: int) -> AbstractContextManager[Writer | NoWriter]:
+    """The one writer of the log, which the first process has."""
+    if not hosts.is_first():
+        return nullcontext(NoWriter())
+    return Writer(workdir, start=start, steps=config.steps, batch=config.batch)
 
 
 def has_steps(workdir: epath.Path) -> bool:
@@ -173,8 +198,8 @@ class Run:
     stepper: Stepper
     validation: Validation
     checkpoints: Checkpoints
-    writer: Writer
-    stop: StopRequest
+    writer: Writer | NoWriter
+    asked: Asked
     profile: Profile
 
     def go_on(self, state: TrainState) -> dict[str, float]:
@@ -203,17 +228,19 @@ class Run:
                 if step % LOG_EVERY == 0 or step == self.config.steps:
                     self.check(metrics, step=step)
                     self.writer.log(step, {name: float(value) for name, value in jax.device_get(metrics).items()})
-                if self.validates(step) and not self.stop.requested:
+                signal = self.asked.signal()
+                if self.validates(step) and not signal:
                     self.check(metrics, step=step)
                     figures, best = self.validate(state, step, best)
                     if self.given_up(step, best):
                         break
+                    signal = self.asked.signal()
                 elif self.saves(step):
                     self.check(metrics, step=step)
                     self.checkpoints.save(state, step=step, metrics=None)
-                if self.stop.requested:
+                if signal:
                     self.check(metrics, step=step)
-                    self.interrupt(state, step)
+                    self.interrupt(state, step, signal)
         return figures
 
     def stage(self, step: int) -> str | None:
@@ -233,8 +260,7 @@ class Run:
         """Measures, logs and saves; the figures, and the best one so far with its step."""
         figures = self.validation.figures(state.averaged)
         self.writer.log(step, figures)
-        images, masks = self.validation.examples(state.averaged)
-        self.writer.picture(step, "validation", overlays(images[:SHOWN], masks[:SHOWN]))
+        self.writer.picture(step, "validation", overlays(*self.validation.examples(state.averaged, SHOWN)))
         if best is None or figures[BEST] > best[0]:
             best = (figures[BEST], step)
         self.checkpoints.save(state, step=step, metrics={**figures, BEST_FIGURE: best[0], BEST_STEP: best[1]})
@@ -252,19 +278,25 @@ class Run:
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if all(math.isfinite(value) for value in values.values()):
             return
+        raise NumericalFault(hosts.from_first(lambda: self.fault(step, values)))
+
+    def fault(self, step: int, metrics: Mapping[str, float]) -> str:
+        """Keeps the batch of a step that was not finite, and says so."""
         with jax.transfer_guard("allow"):
             batch = self.stepper.batch(step - 1)
-        raise report_fault(
-            self.checkpoints.workdir,
-            step=step,
-            seed=self.config.seed,
-            batch=batch,
-            metrics=values,
-            setting=self.stepper.setting(step - 1),
+        return str(
+            report_fault(
+                self.checkpoints.workdir,
+                step=step,
+                seed=self.config.seed,
+                batch=batch,
+                metrics=metrics,
+                setting=self.stepper.setting(step - 1),
+            )
         )
 
-    def interrupt(self, state: TrainState, step: int) -> None:
+    def interrupt(self, state: TrainState, step: int, signal: str) -> None:
         """Saves and stops."""
         self.checkpoints.save(state, step=step, metrics=None)  # nothing, where this step was saved already
         self.checkpoints.wait()
-        raise Interrupted(step=step, workdir=str(self.checkpoints.workdir), signal=str(self.stop.requested))
+        raise Interrupted(step=step, workdir=str(self.checkpoints.workdir), signal=signal)

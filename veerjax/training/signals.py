@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ class StopRequest:
 
     def __init__(self, *, grace_s: float = GRACE_S) -> None:
         self.requested: str | None = None  # the signal's name
+        self.farewell: Callable[[int, str], None] | None = None  # what is done with the exit code and sentence, first
         self._grace_s = grace_s
         self._handlers: dict[int, Any] = {}
 
@@ -63,21 +65,24 @@ class StopRequest:
         while True:
             left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
             if not select.select([self._reader], [], [], left)[0]:
-                stop(f"{self.requested} came, and no step ended within {self._grace_s:g} s", STOPPED)
+                self._stop(f"{self.requested} came, and no step ended within {self._grace_s:g} s", STOPPED)
             numbers = os.read(self._reader, 512)
             if END in numbers:
                 return
             interrupts += numbers.count(signal.SIGINT)
             if interrupts > 1:
-                stop("interrupted twice", KILLED)
+                self._stop("interrupted twice", KILLED)
             caught = [number for number in numbers if number in self._handlers]
             if caught and self.requested is None:
                 self.requested = signal.Signals(caught[0]).name
                 deadline = time.monotonic() + self._grace_s
 
-
-def stop(reason: str, code: int) -> NoReturn:
-    """Ends the process without waiting for any thread; a save under way is lost, those before it are not."""
-    sentence = f"\nveerjax: {reason}; stopped. The last saved step stands, and the same command goes on from there."
-    print(sentence, file=sys.stderr, flush=True)
-    os._exit(code)
+    def _stop(self, reason: str, code: int) -> NoReturn:
+        """Ends the process without waiting for any thread; a save under way is lost, those before it are not."""
+        sentence = f"{reason}; stopped. The last saved step stands, and the same command goes on from there."
+        print(f"\nveerjax: {sentence}", file=sys.stderr, flush=True)
+        try:
+            if self.farewell is not None:
+                self.farewell(code, sentence)
+        finally:
+            os._exit(code)

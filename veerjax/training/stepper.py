@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from veerjax.synthesis.draw import check_mixture, draw_batch
 from veerjax.synthesis.settings import settings_in
 from veerjax.training.optimiser import build_optimiser
 from veerjax.training.sharding import over_examples, replicated
+from veerjax.training.shares import placed, places_here
 from veerjax.training.state import TrainState, initial_state
 from veerjax.training.steps import train_step
 from veerjax.types import Batch
@@ -33,7 +35,7 @@ class Stepper(Protocol):
         ...
 
     def batch(self, step: int) -> Batch:
-        """What that step reads, once more."""
+        """What that step reads, once more: all of it, on this process."""
         ...
 
     def setting(self, step: int) -> str:
@@ -156,7 +158,7 @@ class DrawnSteps:
 
 
 class BuiltSteps:
-    """Steps on the batches of a built dataset, which threads read ahead."""
+    """Steps on the batches of a built dataset, of which threads read this process's share ahead."""
 
     def __init__(self, config: Config, model: Model, mesh: Mesh, *, data_dir: Path) -> None:
         from veerjax.data.built import load_built
@@ -172,6 +174,7 @@ class BuiltSteps:
             f"--set data.width={width}.",
         )
         self._split, whole = over_examples(mesh), replicated(mesh)
+        self._places = places_here(mesh, config.batch)
         self._step = jax.jit(
             step_of(config, model), donate_argnums=0, in_shardings=(whole, self._split), out_shardings=whole
         )
@@ -181,9 +184,9 @@ class BuiltSteps:
     def advance(self, state: TrainState, step: int) -> tuple[TrainState, Metrics]:
         if self._stream is None or step != self._next:
             self.close()
-            self._stream = self._from(step)
+            self._stream = self._from(step, places=self._places)
         self._next = step + 1
-        return self._step(state, jax.device_put(next(self._stream), self._split))
+        return self._step(state, placed(next(self._stream), self._split, batch=self._config.batch))
 
     def batch(self, step: int) -> Batch:
         stream = self._from(step)
@@ -199,9 +202,10 @@ class BuiltSteps:
         if self._stream is not None:
             self._stream.close()
 
-    def _from(self, step: int) -> Batches:
+    def _from(self, step: int, *, places: Sequence[int] | None = None) -> Batches:
         from veerjax.data.augment import Augmentation
         from veerjax.data.stream import built_batches
 
         augment = Augmentation() if self._config.data.augment else None
-        return built_batches(self._source, batch=self._config.batch, seed=self._config.seed, step=step, augment=augment)
+        where = {"batch": self._config.batch, "seed": self._config.seed, "step": step, "places": places}
+        return built_batches(self._source, augment=augment, **where)

@@ -92,16 +92,17 @@ def state_hashes(folder: str | PathLike[str]) -> dict[str, str]:
         InputError: as `restore_variables`.
     """
     stored = _stored(folder, dict)
-    return {part: _hash(tree) for part, tree in stored.items() if jax.tree.leaves(tree)}
+    return {part: digest(tree) for part, tree in stored.items() if jax.tree.leaves(tree)}
 
 
-def _hash(tree: Any) -> str:
-    digest = hashlib.sha256()
+def digest(tree: Any) -> str:
+    """A sha256 of the content of a tree of arrays."""
+    found = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         array = np.ascontiguousarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+        found.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def _stored(folder: str | PathLike[str], choose: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

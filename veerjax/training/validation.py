@@ -1,4 +1,4 @@
-"""How good the parameters are on the fixed validation logs, which stay on the device."""
+"""How good the parameters are on the fixed validation logs, which stay on the devices of all processes."""
 
 import functools
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from veerjax.metrics.scores import figures_of, measure
 from veerjax.models.model import Model, Variables
 from veerjax.tracing.trace import trace
 from veerjax.training.checkpoint import BEST
-from veerjax.training.sharding import over_examples
+from veerjax.training.sharding import over_examples, replicated
+from veerjax.training.shares import placed, places_here
 from veerjax.training.stepper import BUILT
 from veerjax.training.steps import eval_step
 from veerjax.types import Batch, Prediction
@@ -35,7 +36,7 @@ class Validation:
     batches: tuple[Batch, ...]
     valid: Bool[np.ndarray, " logs"]
     measured: Any  # (variables, batch) -> sums by log
-    predicted: Any  # (variables, batch) -> masks
+    seen: Any  # (variables, batch, how many) -> images and masks
 
     def figures(self, variables: Variables) -> dict[str, float]:
         """What the log shows of these variables."""
@@ -43,10 +44,9 @@ class Validation:
         of_logs = jax.tree.map(lambda *leaves: np.concatenate(leaves)[self.valid], *sums)
         return watched_figures(figures_of(pooled_sums(of_logs), parts=WATCHED))
 
-    def examples(self, variables: Variables) -> tuple[np.ndarray, np.ndarray]:
-        """The images [B, H, W, C] of the first batch and the masks [B, 2, H, W] that the variables see there."""
-        first = self.batches[0]
-        return jax.device_get((first.image, self.predicted(variables, first)))
+    def examples(self, variables: Variables, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first images [count, H, W, C] and the masks [count, 2, H, W] that the variables see there."""
+        return jax.device_get(self.seen(variables, self.batches[0], count))
 
 
 def build_validation(config: Config, model: Model, mesh: Mesh, *, data_dir: Path | None = None) -> Validation:
@@ -55,18 +55,24 @@ def build_validation(config: Config, model: Model, mesh: Mesh, *, data_dir: Path
     Raises:
         InputError: a built dataset that is not there or has no validation split.
     """
-    split = over_examples(mesh)
+    split, whole = over_examples(mesh), replicated(mesh)
+    places = np.asarray(places_here(mesh, config.batch))
 
     def measured(prediction: Prediction, batch: Batch) -> dict[str, Any]:
         return measure(prediction, trace(prediction), batch, parts=WATCHED)
 
-    drawn = list(validation_batches(config, data_dir=data_dir))
-    batches = tuple(jax.device_put(batch, split) for batch in drawn)
+    def seen(variables: Variables, batch: Batch, count: int) -> tuple[jax.Array, jax.Array]:
+        return batch.image[:count], model.predict(variables, batch).masks[:count]
+
+    # Each process makes all of the few logs and keeps its share of each batch.
+    drawn = jax.device_get(list(validation_batches(config, data_dir=data_dir)))
+    shares = [jax.tree.map(lambda leaf: leaf[places], batch) for batch in drawn]
     return Validation(
-        batches=batches,
+        batches=tuple(placed(share, split, batch=config.batch) for share in shares),
         valid=np.concatenate([np.asarray(batch.valid) for batch in drawn]),
-        measured=jax.jit(functools.partial(eval_step, model=model, measure=measured)),
-        predicted=jax.jit(lambda variables, batch: model.predict(variables, batch).masks),
+        # Whole on each device, so that every process can read it.
+        measured=jax.jit(functools.partial(eval_step, model=model, measure=measured), out_shardings=whole),
+        seen=jax.jit(seen, static_argnums=2, out_shardings=whole),
     )
 
 

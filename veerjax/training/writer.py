@@ -119,6 +119,16 @@ class Writer:
             ) from error
 
 
+class NoWriter:
+    """A process's writer where another process writes."""
+
+    def advance(self, *, stage: str | None = None) -> None: ...
+
+    def log(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def picture(self, step: int, name: str, image: UInt8[np.ndarray, "height width 3"]) -> None: ...
+
+
 def overlays(
     image: Float[np.ndarray, "batch height width channels"], masks: Float[np.ndarray, "batch 2 height width"]
 ) -> UInt8[np.ndarray, "height row 3"]:

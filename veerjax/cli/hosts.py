@@ -1,0 +1,135 @@
+"""The arguments of a command that works with other processes, and what such a process does besides the command."""
+
+import argparse
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+from veerjax.cli import parent
+from veerjax.cli.arguments import positive
+from veerjax.config import require
+from veerjax.errors import InputError, Interrupted, NumericalFault
+
+if TYPE_CHECKING:
+    from veerjax.training.signals import StopRequest
+
+CONNECT_S = 300
+
+
+def add_hosts(made: argparse.ArgumentParser) -> None:
+    """The arguments `--distributed` and those that go with it."""
+    group = made.add_argument_group("several processes", "one on each host; see docs/hosts.md")
+    group.add_argument(
+        "--distributed",
+        action="store_true",
+        help="work with the other processes of a TPU pod, Slurm, Open MPI or Kubernetes, or of the coordinator given",
+    )
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="of process 0, as all others reach it")
+    group.add_argument("--num-processes", type=positive, metavar="N", help="in all")
+    group.add_argument("--process-id", type=int, metavar="I", help="of this one, from 0")
+    group.add_argument(
+        "--connect-timeout",
+        type=positive,
+        default=CONNECT_S,
+        metavar="S",
+        help=f"seconds to wait for the others (default {CONNECT_S})",
+    )
+
+
+def check_hosts(arguments: argparse.Namespace) -> None:
+    """Refuses arguments that do not go together.
+
+    Raises:
+        InputError: which, and what to write instead.
+    """
+    coordinator, count, process = arguments.coordinator, arguments.num_processes, arguments.process_id
+    given = [value is not None for value in (coordinator, count, process)]
+    require(
+        arguments.distributed or not any(given),
+        "--coordinator, --num-processes and --process-id are for --distributed; give it too, or leave them out.",
+    )
+    require(
+        all(given) or not any(given),
+        "--coordinator, --num-processes and --process-id go together; give all three, or none where the cluster tells.",
+    )
+    if all(given):
+        host, _, port = coordinator.rpartition(":")
+        require(
+            bool(host) and port.isdecimal() and 0 < int(port) < 2**16,
+            f"--coordinator is {coordinator!r}; write HOST:PORT of process 0, such as 10.0.0.1:8476.",
+        )
+        require(
+            0 <= process < count,
+            f"--process-id is {process}; of {count} processes (--num-processes) it is from 0 to {count - 1}.",
+        )
+
+
+def with_others(arguments: argparse.Namespace, run: "Callable[[StopRequest], int]") -> int:
+    """Runs a command as one of several processes.
+
+    Args:
+        arguments: those of `add_hosts`, and `workdir`
+        run: the command, once the others are found; it looks for the signal that asks it to stop
+    """
+    if parent.is_child():
+        _child(arguments, run)
+    known = arguments.coordinator is not None
+    who = f"process {arguments.process_id} of {arguments.num_processes}" if known else "the process"
+    return parent.supervised(
+        who=f"{who} on {socket.gethostname()}",
+        where=arguments.coordinator or "the cluster's coordinator",
+        workdir=arguments.workdir,
+        timeout_s=arguments.connect_timeout,
+    )
+
+
+def _child(arguments: argparse.Namespace, run: "Callable[[StopRequest], int]") -> NoReturn:
+    """The work; ends the process, since a thread may be left in C++ that waits for who is gone."""
+    parent.begin()
+    from veerjax.training import hosts
+    from veerjax.training.ending import Ending
+    from veerjax.training.signals import StopRequest
+
+    with StopRequest() as stop:
+        ending = Ending()
+        stop.farewell = ending.tell_and_wait
+
+        def work() -> int:
+            numbers = (arguments.coordinator, arguments.num_processes, arguments.process_id)
+            hosts.join(*numbers, timeout_s=arguments.connect_timeout)
+            parent.say("joined")
+            ending.listen()
+            return run(stop)
+
+        code, sentence = _outcome(work)
+        if code != parent.LOST:
+            if sentence:
+                print(f"\nveerjax: {sentence}", file=sys.stderr)
+                ending.tell(code, sentence)
+            parent.say(f"ends {code}")
+            ending.close()
+            hosts.leave()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _outcome(work: Callable[[], int]) -> tuple[int, str]:
+    """The exit code of some work, and a sentence where it failed."""
+    from veerjax.training import hosts
+
+    try:
+        return work(), ""
+    except (InputError, NumericalFault, Interrupted) as error:
+        if hosts.lost(error):
+            return parent.LOST, ""
+        return error.exit_code, str(error)
+    except Exception as error:
+        if hosts.lost(error):
+            # For the parent's log: what the runtime said to Python.
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+            return parent.LOST, ""
+        traceback.print_exc()
+        return 1, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

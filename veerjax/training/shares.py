@@ -1,0 +1,37 @@
+"""Which examples of a batch a process reads, and the one array over all devices that the processes' shares make."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from veerjax.types import Batch
+
+
+def places_here(mesh: Mesh, batch: int) -> list[int]:
+    """The places of a batch, in order, of which a device of this process holds a part.
+
+    They follow the mesh alone, so that the batch is the same, in the same order, however many processes share it.
+    """
+    split = NamedSharding(mesh, PartitionSpec("data"))
+    slices = split.addressable_devices_indices_map((batch,)).values()
+    return sorted({place for (part,) in slices for place in range(batch)[part]})
+
+
+def placed(share: Batch, shardings: Any, *, batch: int) -> Batch:
+    """The whole batch, split over the devices of all processes; each part goes straight to its device.
+
+    Args:
+        share: the examples at `places_here`, on the host
+        shardings: of the batch's fields, or one for all of them
+        batch: examples in all
+    """
+
+    def put(sharding: NamedSharding, field: Any) -> Any:
+        def one(leaf: Any) -> jax.Array:
+            return jax.make_array_from_process_local_data(sharding, np.asarray(leaf), (batch, *leaf.shape[1:]))
+
+        return jax.tree.map(one, field)
+
+    return jax.tree.map(put, shardings, share)
