@@ -54,7 +54,7 @@ def supervised(*, who: str, where: str, workdir: str, timeout_s: int) -> int:
             status = STATUS.search(log.read_text(errors="replace"))
             return ended(2, f"{who} could not join the others at {where} ({status[1] if status else 'abort'}); {CHECK}")
         if child.returncode in (-signal.SIGABRT, LOST):
-            return ended(1, f"another process is gone, so {who} has ended{kept(log, workdir)}. {AGAIN}")
+            return ended(1, f"another process is gone or out of reach, so {who} has ended{kept(log, workdir)}. {AGAIN}")
         if child.returncode < 0:
             name = signal.Signals(-child.returncode).name
             return ended(1, f"{who} was ended by {name}{kept(log, workdir)}. {AGAIN}")

@@ -91,7 +91,7 @@ def train(
             adopt_workdir(workdir, config)
             adopt_identity(workdir, identity)
         check_shared(workdir)
-        stop = stop or stack.enter_context(StopRequest())
+        asked = Asked(stop or stack.enter_context(StopRequest()), mesh)
         checkpoints = stack.enter_context(Checkpoints(workdir, keep=config.checkpoint.keep))
         state = jax.jit(lambda key: initial(key, config=config, model=model), out_shardings=replicated(mesh))(
             jax.random.key(config.seed)
@@ -107,7 +107,7 @@ def train(
                 validation=build_validation(config, model, mesh, data_dir=data_dir),
                 checkpoints=checkpoints,
                 writer=stack.enter_context(writer_of(workdir, config, start=start)),
-                asked=Asked(stop, mesh),
+                asked=asked,
                 profile=stack.enter_context(Profile(workdir, steps=profile if hosts.is_first() else None)),
             )
             figures = run.go_on(state)

@@ -29,9 +29,12 @@ def placed(share: Batch, shardings: Any, *, batch: int) -> Batch:
     """
 
     def put(sharding: NamedSharding, field: Any) -> Any:
-        def one(leaf: Any) -> jax.Array:
-            return jax.make_array_from_process_local_data(sharding, np.asarray(leaf), (batch, *leaf.shape[1:]))
-
-        return jax.tree.map(one, field)
+        return jax.tree.map(lambda leaf: spread(leaf, sharding, (batch, *leaf.shape[1:])), field)
 
     return jax.tree.map(put, shardings, share)
+
+
+def spread(leaf: Any, sharding: NamedSharding, shape: tuple[int, ...]) -> jax.Array:
+    """One array over the devices of all processes, from what this process has of it on the host."""
+    with jax.transfer_guard_host_to_device("allow"):  # the loop forbids it: this one is meant
+        return jax.make_array_from_process_local_data(sharding, np.asarray(leaf), shape)
