@@ -12,7 +12,7 @@ def make_easy() -> None:
     import jax
     import jax.numpy as jnp
 
-    from veerjax.training import checkpoint, stepper, validation
+    from veerjax.training import checkpoint, loop, stepper, validation
     from veerjax.types import Batch
 
     def example(seed: Any, index: Any, height: int, width: int) -> Batch:
@@ -44,6 +44,7 @@ def make_easy() -> None:
         right = (prediction.masks > 0.5) == batch.strokes
         return {"right": right.mean(axis=(1, 2, 3))}
 
+    loop.LOG_EVERY = 1
     stepper.draw_batch = draw_batch
     stepper.rendered_examples = lambda setting, *, split, indices, height, width, seed, channels: draw_batch(
         seed, split, indices, height=height, width=width, setting=setting, channels=channels

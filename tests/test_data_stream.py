@@ -1,5 +1,6 @@
 """The two endless streams: addressed by a step, the same for any number of processes."""
 
+import hashlib
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -78,12 +80,24 @@ def assert_same(one: Batch, other: Batch, *, redrawn: bool = False) -> None:
         np.testing.assert_allclose(getattr(other, name), expected, rtol=0, atol=tolerance, err_msg=name)
 
 
+def places_of(process: int, processes: int, *, batch: int) -> range:
+    """The places of a batch that the mesh gives a process: one run for each, in their order."""
+    share = batch // processes
+    return range(process * share, (process + 1) * share)
+
+
 def assert_shares(whole: list[Batch], shares: list[list[Batch]], *, redrawn: bool = False) -> None:
-    """Process p of P has examples p, p + P, .. of each batch."""
+    """The shares of the processes, one behind another, are the batch."""
     for step, batch in enumerate(whole):
-        for process, share in enumerate(shares):
-            expected = jax.tree.map(lambda leaf, p=process: leaf[p :: len(shares)], batch)
-            assert_same(expected, share[step], redrawn=redrawn)
+        assert_same(batch, stacked([share[step] for share in shares]), redrawn=redrawn)
+
+
+def digest(numbers: list[Any], labels: list[Any]) -> str:
+    """Of examples in their order: which they are, and what is in them."""
+    found = hashlib.sha256()
+    for number, label in zip(numbers, labels, strict=True):
+        found.update(np.asarray(number, np.int64).tobytes() + np.asarray(label, np.uint8).tobytes())
+    return found.hexdigest()
 
 
 def test_every_example_comes_once_an_epoch_and_epochs_differ() -> None:
@@ -105,15 +119,45 @@ def test_augmentation_changes_the_pictures_and_not_the_order() -> None:
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_share_the_batches_of_one(processes: int) -> None:
     def of(process: int, processes: int) -> list[Batch]:
-        where = {"process": process, "processes": processes}
-        return taken(built_batches(Numbered(10), batch=8, seed=5, augment=STRONG, **where), 4)
+        places = places_of(process, processes, batch=8)
+        return taken(built_batches(Numbered(10), batch=8, seed=5, augment=STRONG, places=places), 4)
 
     assert_shares(of(0, 1), [of(process, processes) for process in range(processes)])
 
 
+def test_the_order_of_a_built_stream_has_one_hash_for_one_two_and_four_processes() -> None:
+    def order(processes: int) -> str:
+        shares = [
+            taken(built_batches(Numbered(10), batch=8, seed=5, places=places_of(p, processes, batch=8)), 5)
+            for p in range(processes)
+        ]
+        batches = [stacked([share[step] for share in shares]) for step in range(5)]
+        return digest([n for b in batches for n in b.centreline[:, 0, 0]], [la for b in batches for la in b.label])
+
+    hashes = {processes: order(processes) for processes in (1, 2, 4)}
+    print(f"\nbuilt, 40 examples: {hashes}")
+    assert len(set(hashes.values())) == 1
+
+
+def test_a_share_reads_nothing_that_is_not_its_own() -> None:
+    read: list[int] = []
+
+    class Watched(Numbered):
+        def __getitem__(self, index: int, /) -> Example:
+            read.append(index)
+            return super().__getitem__(index)
+
+    taken(built_batches(Watched(16), batch=16, seed=5, places=range(4, 8)), 1)
+    batches = taken(built_batches(Numbered(16), batch=16, seed=5), 12)
+    mine = [{int(n) for n in batch.centreline[4:8, 0, 0]} for batch in batches]
+    assert len(read) % 4 == 0
+    assert set(read) <= set().union(*mine[: len(read) // 4 + 2])
+    assert set(read[:4]) <= mine[0] | mine[1]  # two threads read
+
+
 @pytest.mark.parametrize("step", [1, 2, 5])
 def test_resuming_an_augmented_share_is_going_on(step: int) -> None:
-    where = {"batch": 4, "seed": 2, "augment": STRONG, "process": 1, "processes": 2}
+    where = {"batch": 4, "seed": 2, "augment": STRONG, "places": [2, 3]}
     whole = taken(built_batches(Numbered(6), **where), step + 2)
     for expected, found in zip(whole[step:], taken(built_batches(Numbered(6), step=step, **where), 2), strict=True):
         assert_same(expected, found)
@@ -149,10 +193,8 @@ def test_a_closed_stream_leaves_no_thread_behind() -> None:
         ({"source": Numbered(0)}, "no example"),
         ({"batch": 0}, "batch is 0"),
         ({"step": -1}, "the step is -1; it must be at least 0"),
-        ({"process": 2, "processes": 2}, "no process 2 of 2"),
-        ({"processes": 0}, "no process 0 of 0"),
-        ({"batch": 7, "processes": 4}, "batch is 7, which does not divide over 4.*nearest that does is 8"),
-        ({"batch": 1, "processes": 4}, "nearest that does is 4"),
+        ({"places": [0, 2]}, "there is no place 2 in a batch of 2; they count from 0"),
+        ({"places": []}, "there are no places; a process needs at least one example"),
     ],
 )
 def test_what_cannot_be_streamed_is_refused_at_once(changes: dict, sentence: str) -> None:
@@ -175,7 +217,7 @@ def trained() -> list[Batch]:
     return [jax.device_get(step_fn(step)) for step in range(3)]
 
 
-def drawn(count: int, **where: int) -> list[Batch]:
+def drawn(count: int, **where: Any) -> list[Batch]:
     return taken(drawn_batches("standard", seed=3, **where, **SIZE), count)
 
 
@@ -184,10 +226,20 @@ def test_drawn_batches_are_those_that_training_draws(trained: list[Batch]) -> No
 
 
 def test_processes_share_the_drawn_batches_of_one_and_each_can_resume(trained: list[Batch]) -> None:
-    shares = [drawn(3, batch=4, process=process, processes=2) for process in range(2)]
+    shares = [drawn(3, batch=4, places=places_of(process, 2, batch=4)) for process in range(2)]
     assert_shares(trained, shares, redrawn=True)
-    [resumed] = drawn(1, batch=4, step=2, process=1, processes=2)
+    [resumed] = drawn(1, batch=4, step=2, places=[2, 3])
     assert_same(shares[1][2], resumed)
+
+
+def test_the_order_of_a_drawn_stream_has_one_hash_for_one_two_and_four_processes(trained: list[Batch]) -> None:
+    def order(processes: int) -> str:
+        shares = [drawn(3, batch=4, places=places_of(p, processes, batch=4)) for p in range(processes)]
+        return digest(list(range(12)), [la for step in range(3) for share in shares for la in share[step].label])
+
+    hashes = {processes: order(processes) for processes in (1, 2, 4)}
+    print(f"\ndrawn, 12 examples: {hashes}")
+    assert set(hashes.values()) == {digest(list(range(12)), [la for batch in trained for la in batch.label])}
 
 
 WORKER = """
@@ -200,13 +252,13 @@ from jax.sharding import NamedSharding, PartitionSpec
 from test_data_stream import STRONG, Numbered
 from veerjax.data.stream import built_batches
 from veerjax.training.sharding import data_mesh, over_examples
+from veerjax.training.shares import placed, places_here
 
 split = over_examples(data_mesh())
-where = {"process": jax.process_index(), "processes": jax.process_count()}
-stream = built_batches(Numbered(10), batch=8, seed=5, augment=STRONG, **where)
+places = places_here(data_mesh(), 8)
+stream = built_batches(Numbered(10), batch=8, seed=5, augment=STRONG, places=places)
 for _ in range(3):
-    local = np.asarray(next(stream).image)
-    image = jax.make_array_from_process_local_data(split, local)
+    image = placed(next(stream), split, batch=8).image
     assert image.shape == (8, 32, 32, 1), image.shape
     print("mean", json.dumps(float(jax.jit(lambda image: image.mean())(image))), flush=True)
 stream.close()

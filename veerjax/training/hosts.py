@@ -37,7 +37,8 @@ def join(coordinator: str | None, processes: int | None, process: int | None, *,
         timeout_s: that one waits for the others; the runtime may take twice as long, and then aborts the process
 
     Raises:
-        InputError: there is no cluster to find here, or others were started as another number of processes.
+        InputError: there is no cluster to find here, others cannot be joined, or they were started as another number
+            of processes.
     """
     # Its handler would take SIGTERM away from ours (`signals`), which saves and stops.
     jax.config.update("jax_enable_preemption_service", False)
@@ -50,10 +51,12 @@ def join(coordinator: str | None, processes: int | None, process: int | None, *,
             heartbeat_timeout_seconds=HEARTBEAT_S,
             shutdown_timeout_seconds=LEAVE_S,
         )
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
+        reason = _first_line(error)
+        require(coordinator is None, f"the other processes cannot be joined at {coordinator} ({reason}).")
         raise InputError(
-            "no cluster can be made out here (TPU pod, Slurm, Open MPI or Kubernetes: "
-            f"{_first_line(error)}); give --coordinator HOST:PORT --num-processes N --process-id I."
+            f"no cluster can be made out here (TPU pod, Slurm, Open MPI or Kubernetes; {reason}); give --coordinator "
+            "HOST:PORT --num-processes N --process-id I."
         ) from error
     _check_counts()
 

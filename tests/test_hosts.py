@@ -1,0 +1,316 @@
+"""Several processes train as one: real ones on this machine, each with simulated devices of its own."""
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from veerjax.config import Config, to_dict, with_overrides
+from veerjax.training.checkpoint import restore_variables
+
+WORKER = Path(__file__).parent / "hosts_worker.py"
+LONG_S = 900  # that a start may take here, where others compute too
+TINY = with_overrides(
+    Config(name="tiny"),
+    [
+        "steps=50",
+        "batch=8",
+        "data.height=32",
+        "data.width=32",
+        "data.setting=clean",
+        "model.features=[4,8]",
+        "validation.examples=5",
+        "validation.every=25",
+        "optimiser.warmup_steps=2",
+    ],
+)
+
+
+@dataclass
+class Started:
+    """Processes of one training, with what each has said in the end."""
+
+    running: "list[subprocess.Popen[str]]"
+    said: list[str] = field(default_factory=list)
+
+    def end(self, seconds: float = LONG_S) -> list[int]:
+        """Their exit codes."""
+        try:
+            self.said = [process.communicate(timeout=seconds)[1] for process in self.running]
+        finally:
+            for process in self.running:
+                process.kill()
+        return [process.returncode for process in self.running]
+
+    def sentences(self) -> list[list[str]]:
+        """What each says as veerjax, without the bar."""
+        return [re.findall(r"^veerjax: (.*)$", said, re.M) for said in self.said]
+
+
+class Hosts:
+    """Starts trainings on work directories below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(
+        self,
+        workdir: str,
+        *changes: str,
+        processes: int = 2,
+        devices: int = 4,
+        port: int | None = None,
+        flags: Callable[[int], list[str]] = lambda process: [],
+        limit: Callable[[int], Callable[[], None] | None] = lambda process: None,
+    ) -> Started:
+        """So many processes with so many devices each; `flags` and `limit` are those of one process."""
+        config = self.folder / f"{workdir}.json"
+        config.write_text(json.dumps(to_dict(with_overrides(TINY, changes))))
+        command = [
+            sys.executable,
+            str(WORKER),
+            "train",
+            "--config",
+            str(config),
+            "--workdir",
+            str(self.folder / workdir),
+        ]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(WORKER.parents[1]),
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        }
+        port = port or free_port()
+
+        def one(process: int) -> "subprocess.Popen[str]":
+            where = ["--coordinator", f"127.0.0.1:{port}", "--num-processes", str(processes)]
+            others = ["--distributed", *where, "--process-id", str(process)] if processes > 1 else []
+            return subprocess.Popen(
+                [*command, *others, *flags(process)],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=limit(process),
+            )
+
+        return Started([one(process) for process in range(processes)])
+
+    def trained(self, workdir: str, *changes: str, **how: Any) -> dict[int, float]:
+        """The loss of each step that was done."""
+        started = self.start(workdir, *changes, **how)
+        codes = started.end()
+        assert set(codes) == {0}, started.said
+        return losses(self.folder / workdir)
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Hosts:
+    return Hosts(tmp_path)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def losses(workdir: Path) -> dict[int, float]:
+    lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
+    return {line["step"]: line["loss"] for line in lines if "loss" in line}
+
+
+def largest(one: dict[int, float], other: dict[int, float]) -> float:
+    assert one.keys() == other.keys()
+    return max(abs(one[step] - other[step]) for step in one)
+
+
+def copied(workdir: Path, name: str, *, step: int) -> None:
+    """A copy of a run as it was after a step."""
+    copy = workdir.with_name(name)
+    shutil.copytree(workdir, copy)
+    for path in (copy / "checkpoints").iterdir():
+        if int(path.name) > step:
+            shutil.rmtree(path)
+    (copy / "log.jsonl").unlink()
+
+
+def wait_for(found: Callable[[], Any], started: Started) -> Any:
+    end = time.monotonic() + LONG_S
+    while not (value := found()):
+        dead = [process for process in started.running if process.poll() is not None]
+        assert not dead, (started.end(30), started.said)
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return value
+
+
+def newest(workdir: Path) -> int:
+    """The newest step that is there with its manifest; 0 if none."""
+    return max((int(path.parent.name) for path in workdir.glob("checkpoints/[0-9]*/manifest.json")), default=0)
+
+
+@pytest.mark.slow
+def test_two_processes_of_four_devices_train_like_one_of_eight_and_each_goes_on_from_the_other(
+    hosts: Hosts, tmp_path: Path
+) -> None:
+    one = hosts.trained("one", processes=1, devices=8)
+    two = hosts.trained("two")
+    print(f"\nAdamW, 50 steps, 2 x 4 against 8 devices: largest difference of the loss {largest(one, two):.1e}")
+    assert len(one) == 50
+    assert one[50] < one[1]
+    assert largest(one, two) < 1e-4
+    starts = json.loads((tmp_path / "two" / "run.json").read_text())["starts"]
+    assert [(start["processes"], start["devices"], start["ended"]) for start in starts] == [(2, 8, "done")]
+
+    files = json.loads((tmp_path / "two" / "checkpoints" / "50" / "manifest.json").read_text())["files"]
+    assert {name.split("/")[1] for name in files if "ocdbt.process_" in name} == {"ocdbt.process_0", "ocdbt.process_1"}
+
+    copied(tmp_path / "two", "two-one", step=25)
+    copied(tmp_path / "one", "one-two", step=25)
+    late = {step: loss for step, loss in one.items() if step > 25}
+    for name, how in {"two-one": {"processes": 1, "devices": 2}, "one-two": {}}.items():
+        again = hosts.trained(name, **how)
+        print(f"{name}: gone on from step 25 by the other, largest difference {largest(late, again):.1e}")
+        assert largest(late, again) < 1e-4
+
+
+@pytest.mark.slow
+def test_fifty_steps_of_sgd_give_the_same_parameters(hosts: Hosts, tmp_path: Path) -> None:
+    sgd = ["optimiser.name=sgd", "optimiser.learning_rate=0.05", "optimiser.accumulate=1"]
+    hosts.trained("one", *sgd, processes=1, devices=8)
+    hosts.trained("two", *sgd)
+    one, two = (restore_variables(tmp_path / name / "checkpoints" / "50" / "default") for name in ("one", "two"))
+    worst = max(jax.tree.leaves(jax.tree.map(lambda a, b: float(np.max(np.abs(a - b))), one, two)))
+    print(f"\nSGD, 50 steps, 2 x 4 against 8 devices: largest difference of a parameter {worst:.1e}")
+    assert worst < 1e-5
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_stops_both_a_killed_one_ends_the_other_and_fewer_devices_go_on(
+    hosts: Hosts, tmp_path: Path
+) -> None:
+    workdir, long = tmp_path / "run", ("steps=100000", "checkpoint.every=5", "validation.every=100000")
+    started = hosts.start("run", *long)
+    wait_for(lambda: newest(workdir) >= 5, started)
+    began = time.monotonic()
+    started.running[1].send_signal(signal.SIGTERM)
+    assert started.end() == [75, 75], started.said
+    took = time.monotonic() - began
+    first, second = started.sentences()
+    assert first == second
+    saved = newest(workdir)
+    assert first == [f"saved step {saved} in {workdir} and stopped on SIGTERM; the same command goes on from there."]
+
+    started = hosts.start("run", *long)
+    kept = wait_for(lambda: newest(workdir) > saved and newest(workdir), started)
+    killed = time.monotonic()
+    started.running[1].kill()
+    codes = started.end()
+    lost = time.monotonic() - killed
+    print(f"\nSIGTERM to both ends {took:.1f} s; a killed peer to the other's end {lost:.1f} s")
+    assert codes == [1, -signal.SIGKILL], started.said
+    [sentence] = started.sentences()[0]
+    assert "another process is gone or out of reach, so process 0 of 2" in sentence
+    assert "Traceback" not in started.said[0]
+    assert lost < 60
+    assert took < 30
+
+    started = hosts.start("run", *long, processes=1, devices=2)
+    wait_for(lambda: newest(workdir) > kept + 5, started)
+    started.running[0].send_signal(signal.SIGTERM)
+    assert started.end() == [75]
+    starts = json.loads((workdir / "run.json").read_text())["starts"]
+    assert [(start["processes"], start["devices"]) for start in starts] == [(2, 8), (2, 8), (1, 2)]
+    assert starts[1]["step"] == saved
+    assert starts[2]["step"] >= kept
+
+
+def small_files() -> None:
+    """Lets this process write no file of more than 20 kB, as a full disk would."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+
+REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
+    "another seed": (
+        {"flags": lambda process: ["--set", f"seed={process}"]},
+        2,
+        r"seed is 0 for process 0 on \S+ and 1 for process 1 on \S+; start all processes with the same command",
+    ),
+    "another folder": (
+        {"flags": lambda process: ["--workdir", f"elsewhere-{process}"]},
+        2,
+        "the work directory is 'elsewhere-0' for process 0",
+    ),
+    "other counts": (
+        {"flags": lambda process: ["--num-processes", str(2 + process)]},
+        2,
+        r"was started as one of \d and process \d on \S+ as one of \d; give all of them the same --num-processes",
+    ),
+    "bad batch": (
+        {"changes": ["batch=12"]},
+        2,
+        "batch is 12, which does not divide over 8 devices; the nearest that does is 16",
+    ),
+    "no config for one": (
+        {"flags": lambda process: ["--config", "missing.json"] if process else []},
+        2,
+        "there is no config file 'missing.json'",
+    ),
+    "no number": (
+        {"changes": ["optimiser.learning_rate=1e30", "optimiser.warmup_steps=0"]},
+        3,
+        r"is (nan|inf).* at step \d+ .*fault-\d+\.npz",
+    ),
+    "full disk for one": (
+        {"limit": lambda process: None if process else small_files},
+        2,
+        r"could not be saved in|cannot be written",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_ends_one_ends_both_with_one_sentence_and_the_same_code(name: str, hosts: Hosts, tmp_path: Path) -> None:
+    how, code, sentence = REFUSED[name]
+    started = hosts.start("run", *how.get("changes", []), **{k: v for k, v in how.items() if k != "changes"})
+    assert started.end() == [code, code], started.said
+    for sentences in started.sentences():
+        assert len(sentences) == 1, started.said
+        assert re.search(sentence, sentences[0])
+    if code == 2 and "disk" not in name:
+        assert not list(tmp_path.glob("*/config.json")), "a refused start has made a work directory"
+    if code == 3:
+        assert len(list(tmp_path.glob("run/fault-*.npz"))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("process", [0, 1])
+def test_who_finds_nobody_says_so_in_time(process: int, hosts: Hosts, tmp_path: Path) -> None:
+    began = time.monotonic()
+    flags = ["--distributed", "--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2"]
+    alone = [*flags, "--process-id", str(process), "--connect-timeout", "8"]
+    started = hosts.start("run", processes=1, flags=lambda _: alone)
+    assert started.end(60) == [2], started.said
+    [[sentence]] = started.sentences()
+    assert f"process {process} of 2 on {socket.gethostname()} did not find the others at 127.0.0.1:" in sentence
+    assert "within 8 s; see that all are started" in sentence
+    print(f"\nnobody found after {time.monotonic() - began:.1f} s")
+    assert not (tmp_path / "run").exists()
