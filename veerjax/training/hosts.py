@@ -18,7 +18,7 @@ from veerjax.config import require
 from veerjax.errors import InputError, PeerLost
 
 T = TypeVar("T")
-HEARTBEAT_S = 30  # without a sign of life from a process, after which it is dead
+HEARTBEAT_S = 40  # without a sign of life from a process, after which it is dead: a busy machine may take some
 LEAVE_S = 15  # that one waits for the others in the end
 ANSWER_S = 900  # for what another process says: it may be reading a large checkpoint, or compiling
 # What XLA, gloo and NCCL say in Python when another process is gone.

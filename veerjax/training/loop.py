@@ -210,7 +210,7 @@ class Run:
             NumericalFault: a loss or gradient was not finite.
         """
         start, best = int(state.step), self.checkpoints.best()
-        if start and self.validates(start) and BEST not in self.checkpoints.metrics(start):
+        if start and self.validates(start) and not hosts.from_first(lambda: BEST in self.checkpoints.metrics(start)):
             _, best = self.validate(state, start, best)  # a signal came before it
         if start >= self.config.steps or self.given_up(start, best):
             return self.validation.figures(state.averaged)
