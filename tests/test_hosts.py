@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from veerjax.config import Config, to_dict, with_overrides
 from veerjax.training.checkpoint import restore_variables
 
 WORKER = Path(__file__).parent / "hosts_worker.py"
-LONG_S = 900  # that a start may take here, where others compute too
+LONG_S = 1800  # that a start may take here, where others compute too
 TINY = with_overrides(
     Config(name="tiny"),
     [
@@ -66,6 +66,7 @@ class Hosts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.all: list[Started] = []
 
     def start(
         self,
@@ -110,7 +111,8 @@ class Hosts:
                 preexec_fn=limit(process),
             )
 
-        return Started([one(process) for process in range(processes)])
+        self.all.append(Started([one(process) for process in range(processes)]))
+        return self.all[-1]
 
     def trained(self, workdir: str, *changes: str, **how: Any) -> dict[int, float]:
         """The loss of each step that was done."""
@@ -121,8 +123,12 @@ class Hosts:
 
 
 @pytest.fixture
-def hosts(tmp_path: Path) -> Hosts:
-    return Hosts(tmp_path)
+def hosts(tmp_path: Path) -> Iterator[Hosts]:
+    made = Hosts(tmp_path)
+    yield made
+    for started in made.all:  # what a failed test has left; their children end with them
+        for process in started.running:
+            process.kill()
 
 
 def free_port() -> int:
@@ -163,7 +169,8 @@ def wait_for(found: Callable[[], Any], started: Started) -> Any:
 
 def newest(workdir: Path) -> int:
     """The newest step that is there with its manifest; 0 if none."""
-    return max((int(path.parent.name) for path in workdir.glob("checkpoints/[0-9]*/manifest.json")), default=0)
+    names = (path.parent.name for path in workdir.glob("checkpoints/*/manifest.json"))
+    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 @pytest.mark.slow
