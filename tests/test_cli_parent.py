@@ -63,7 +63,8 @@ def test_each_end_of_a_child_has_its_exit_code_and_at_most_one_sentence(name: st
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_are_passed_on_once(number: signal.Signals, tmp_path: Path) -> None:
     code = (
-        f"signal.signal({number:d}, lambda *_: (print('got it', flush=True), time.sleep(0.5), os._exit(75)))\n"
+        "out = sys.stdout.fileno()\n"
+        f"signal.signal({number:d}, lambda *_: (os.write(out, b'got it\\n'), time.sleep(0.5), os._exit(75)))\n"
         "parent.say('joined'); print('ready', flush=True); time.sleep(60)"
     )
     running = program(code, tmp_path)

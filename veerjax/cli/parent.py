@@ -22,6 +22,8 @@ from types import FrameType
 
 PIPE, RUNTIME_LOG = "VEERJAX_CHILD_PIPE", "VEERJAX_CHILD_LOG"  # environment of a child: its line to the parent; a file
 PARENT_DIED = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
+# Between two looks: a signal that comes just before a call that waits would otherwise be passed on after it.
+LOOK_S = 0.1
 LOST = 76  # a child's exit code where another process is gone; the parent turns it into 1
 STATUS = re.compile(r"absl::Status: (.+)")
 AGAIN = "The last saved step stands, and the same command for all processes goes on from there, on fewer devices too."
@@ -44,7 +46,8 @@ def supervised(*, who: str, where: str, workdir: str, timeout_s: int) -> int:
                 said = heard(line, until="joined", timeout_s=timeout_s)
                 if said is None:
                     child.kill()  # the runtime would take twice the time, and then abort
-                child.wait()
+                while child.poll() is None:
+                    time.sleep(LOOK_S)
             if said is None:
                 return ended(2, f"{who} did not find the others at {where} within {timeout_s} s; {CHECK}")
             said += heard(line, until=None, timeout_s=None) or ""
@@ -97,9 +100,10 @@ def heard(line: int, *, until: str | None, timeout_s: float | None) -> str | Non
     """What the child says until it says a word, or ends; None if the time is up before."""
     said, deadline = "", None if timeout_s is None else time.monotonic() + timeout_s
     while until is None or until not in said:
-        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-        if not select.select([line], [], [], left)[0]:
-            return None
+        if not select.select([line], [], [], LOOK_S)[0]:
+            if deadline is not None and time.monotonic() > deadline:
+                return None
+            continue
         piece = os.read(line, 512).decode()
         if not piece:
             break

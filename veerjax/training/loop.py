@@ -76,7 +76,7 @@ def train(
     )
     begun = has_steps(workdir)
     mesh = data_mesh(devices)
-    hosts.check_devices(mesh.devices.flat)
+    hosts.check_devices(mesh.devices.flatten().tolist())
     check_batch(config.batch, mesh)
     model = build_model(config.model, config.loss)
     stepper = build_stepper(config, model, mesh, data_dir=data_dir)

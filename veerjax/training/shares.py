@@ -16,7 +16,7 @@ def places_here(mesh: Mesh, batch: int) -> list[int]:
     """
     split = NamedSharding(mesh, PartitionSpec("data"))
     slices = split.addressable_devices_indices_map((batch,)).values()
-    return sorted({place for (part,) in slices for place in range(batch)[part]})
+    return sorted({place for index in slices if index is not None for place in range(batch)[index[0]]})
 
 
 def placed(share: Batch, shardings: Any, *, batch: int) -> Batch:
