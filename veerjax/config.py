@@ -157,6 +157,16 @@ class CheckpointConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DevicesConfig:
+    """How the devices share the work; may differ from start to start of one run."""
+
+    rows: int = 1  # devices that share the height of each image, which must be a multiple of rows x the model's stride
+
+    def __post_init__(self) -> None:
+        require(self.rows >= 1, f"devices.rows is {self.rows}; it must be at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """All that a training run depends on."""
 
@@ -170,6 +180,7 @@ class Config:
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    devices: DevicesConfig = field(default_factory=DevicesConfig)
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**31, f"seed is {self.seed}; it must be from 0 to {2**31 - 1}.")
@@ -290,7 +301,16 @@ def load_config_file(path: str | Path) -> Config:
 def _mistyped(message: str) -> str:
     """The dataclass's own complaint about a keyword, with the nearest name."""
     word = message.rpartition("argument ")[2].strip("'\"")
-    groups = (Config, DataConfig, ModelConfig, LossConfig, OptimiserConfig, ValidationConfig, CheckpointConfig)
+    groups = (
+        Config,
+        DataConfig,
+        ModelConfig,
+        LossConfig,
+        OptimiserConfig,
+        ValidationConfig,
+        CheckpointConfig,
+        DevicesConfig,
+    )
     for group in groups:
         if message.startswith(f"{group.__name__}."):
             return message + nearest(word, [f.name for f in dataclasses.fields(group)])

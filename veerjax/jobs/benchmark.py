@@ -52,7 +52,7 @@ def run_benchmark(
     Raises:
         InputError: the batch does not divide over the devices, or a step does not fit into memory.
     """
-    mesh = data_mesh(devices)
+    mesh = data_mesh(devices, rows=config.devices.rows)
     check_batch(config.batch, mesh)
     bench = Bench.of(config, mesh)
     compiled = compiled_stages(bench, progress)
@@ -216,7 +216,7 @@ def run_sweep(
     require(most <= len(present), f"--sweep devices asks for {most} devices and there are {len(present)}.")
     benches = []
     for value, changed in zip(values, configs, strict=True):
-        mesh = data_mesh(present[:value] if key == sweep.DEVICES else present)
+        mesh = data_mesh(present[:value] if key == sweep.DEVICES else present, rows=changed.devices.rows)
         check_batch(changed.batch, mesh)
         benches.append(Bench.of(changed, mesh))
     made = [{name: STAGES[name](bench) for name in ALONE} for bench in benches]  # what does not fit is refused here

@@ -11,7 +11,7 @@ from veerjax.config import Config
 from veerjax.models import build_model
 from veerjax.performance.stages import Bench, memory_errors
 from veerjax.training.loop import warm_start
-from veerjax.training.sharding import check_batch, data_mesh
+from veerjax.training.sharding import DATA, ROWS, check_batch, check_height, data_mesh
 from veerjax.training.stepper import BUILT, build_stepper
 from veerjax.training.workdir import CONFIG_FILE, check_config
 
@@ -37,9 +37,11 @@ def dry_run(
         check_config(workdir, config)
     if init_from is not None:
         warm_start(init_from, config)
-    mesh = data_mesh()
+    mesh = data_mesh(rows=config.devices.rows)
     check_batch(config.batch, mesh)
-    stepper = build_stepper(config, build_model(config.model, config.loss), mesh, data_dir=data_dir)
+    model = build_model(config.model, config.loss)
+    check_height(config.data.height, mesh, stride=model.stride)
+    stepper = build_stepper(config, model, mesh, data_dir=data_dir)
     stepper.close()
     built = config.data.setting.startswith(BUILT)
     # A stored example costs a step what a drawn one of its size does, but for the drawing.
@@ -57,9 +59,10 @@ def dry_run(
     state_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     shapes = {name: getattr(bench.batch_shape, name).shape for name in ("image", "label", "strokes", "centreline")}
     hours = step_s * config.steps / 3600
+    examples, shared = config.batch // mesh.shape[DATA], f" in {mesh.shape[ROWS]} bands" if mesh.shape[ROWS] > 1 else ""
     lines = [
         f"config      {config.name}: {config.model.name}, {config.data.setting}, seed {config.seed}",
-        f"devices     {mesh.size} x {mesh.devices.flat[0].device_kind}, {config.batch // mesh.size} examples each",
+        f"devices     {mesh.size} x {mesh.devices.flat[0].device_kind}, {examples} examples each{shared}",
         *(f"{name:<12}{list(shape)}" for name, shape in shapes.items()),
         f"parameters  {parameters:,}; state of {state_bytes / MIB:.1f} MiB on each device",
         f"memory      {stage.peak_bytes / MIB:,.0f} MiB on each device",

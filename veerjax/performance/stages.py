@@ -23,7 +23,7 @@ from veerjax.models.model import Model
 from veerjax.performance.roofline import Work, prediction_work, training_work
 from veerjax.synthesis.draw import draw_batch
 from veerjax.tracing.trace import trace
-from veerjax.training.sharding import over_examples, replicated
+from veerjax.training.sharding import over_examples, over_rows, replicated
 from veerjax.training.state import TrainState
 from veerjax.training.stepper import initial, prepared, step_of
 from veerjax.training.steps import eval_step
@@ -73,13 +73,13 @@ class Bench:
         drawn = rendered_examples(
             self.config.data.setting, split="train", indices=jnp.arange(self.config.batch), **self.size
         )
-        return jax.device_put(drawn, over_examples(self.mesh))
+        return jax.device_put(drawn, over_rows(self.mesh))
 
     @functools.cached_property
     def batch_shape(self) -> Batch:
         indices = jax.ShapeDtypeStruct((self.config.batch,), jnp.int32)
         shape = jax.eval_shape(self.draw, indices)
-        return _placed(shape, over_examples(self.mesh))
+        return _placed(shape, over_rows(self.mesh))
 
     @functools.cached_property
     def state_shape(self) -> TrainState:
@@ -147,7 +147,7 @@ class Bench:
 
     def train_step(self) -> Any:
         """The training step on a given batch, jitted; it takes the state away."""
-        whole, split = replicated(self.mesh), over_examples(self.mesh)
+        whole, split = replicated(self.mesh), over_rows(self.mesh)
         return jax.jit(
             step_of(self.config, self.model), donate_argnums=0, in_shardings=(whole, split), out_shardings=whole
         )
@@ -225,7 +225,8 @@ def _threaded(step: Callable[[Any], Any], start: Callable[[], Any]) -> Callable[
 
 
 def _placed(shapes: Any, sharding: Any) -> Any:
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
+    placed = jax.tree.broadcast(sharding, shapes)
+    return jax.tree.map(lambda leaf, at: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=at), shapes, placed)
 
 
 def peak_bytes(compiled: Any) -> int:

@@ -25,7 +25,7 @@ from veerjax.training.kept import FOLDER, kept_steps
 from veerjax.training.profiling import Profile
 from veerjax.training.record import Record
 from veerjax.training.same import check_shared, facts_of
-from veerjax.training.sharding import check_batch, data_mesh, replicated
+from veerjax.training.sharding import check_batch, check_height, data_mesh, replicated
 from veerjax.training.signals import StopRequest
 from veerjax.training.state import TrainState
 from veerjax.training.stepper import Metrics, Stepper, build_stepper, initial
@@ -63,8 +63,8 @@ def train(
 
     Raises:
         InputError: the work directory belongs to another config, data or trainer, or cannot be written to; the batch
-            does not divide over the devices; `init_from` is not there or another architecture; or another process
-            was started otherwise.
+            or the height does not divide over the devices; `init_from` is not there or another architecture; or another
+            process was started otherwise.
         Interrupted: a signal came; the state was saved, and the same call goes on from there.
         NumericalFault: loss or gradient were not finite; the batch was saved.
         PeerLost: another process of the same training says nothing.
@@ -75,10 +75,11 @@ def train(
         f"--profile begins after step {profile and profile[0]}, and the last is {config.steps}; give earlier ones.",
     )
     begun = has_steps(workdir)
-    mesh = data_mesh(devices)
+    mesh = data_mesh(devices, rows=config.devices.rows)
     hosts.check_devices(mesh.devices.flatten().tolist())
     check_batch(config.batch, mesh)
     model = build_model(config.model, config.loss)
+    check_height(config.data.height, mesh, stride=model.stride)
     stepper = build_stepper(config, model, mesh, data_dir=data_dir)
     warm = None if init_from is None or begun else warm_start(init_from, config)
     identity = identity_of(config, data_dir=data_dir, init_from=init_from)

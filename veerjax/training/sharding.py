@@ -1,4 +1,8 @@
-"""Which device holds what: parameters everywhere, examples split over the axis `"data"`."""
+"""Which device holds what: parameters everywhere, examples split over `"data"`, the height of each over `"rows"`.
+
+With `rows` devices to an image, each holds a band of its height. What a convolution reads beyond its band, XLA has the
+neighbours send (GSPMD), and a sum over pixels, such as a norm's statistics, is one over all bands.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,12 +11,30 @@ import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from veerjax.config import require
+from veerjax.types import Batch
+
+DATA, ROWS = "data", "rows"
 
 
-def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
-    """One axis over all devices. Auto is spelled out: a confusion matrix over a sharded batch fails in Explicit."""
+def data_mesh(devices: Sequence[Any] | None = None, *, rows: int = 1) -> Mesh:
+    """Devices as (data, rows). Auto is spelled out: a confusion matrix over a sharded batch fails in Explicit.
+
+    Args:
+        devices: to use; all of them by default
+        rows: neighbouring devices that share the height of an image
+
+    Raises:
+        InputError: the devices do not divide by `rows`; the nearest that does is named.
+    """
     devices = jax.devices() if devices is None else devices
-    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
+    count = len(devices)
+    nearest = min((n for n in range(1, count + 1) if count % n == 0), key=lambda n: (abs(n - rows), n))
+    require(
+        rows >= 1 and count % rows == 0,
+        f"rows is {rows}, which does not divide {count} devices; the nearest that does is {nearest}.",
+    )
+    axes = (AxisType.Auto, AxisType.Auto)
+    return jax.make_mesh((count // rows, rows), (DATA, ROWS), axis_types=axes, devices=devices)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -21,15 +43,53 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def over_examples(mesh: Mesh) -> NamedSharding:
-    """The leading axis split over the devices."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    """The leading axis split over `data`; each example is whole on all the devices that share it."""
+    return NamedSharding(mesh, PartitionSpec(DATA))
+
+
+def over_rows(mesh: Mesh) -> Batch:
+    """The sharding of each field of a batch: examples over `data` and the height over `rows`."""
+    first = NamedSharding(mesh, PartitionSpec(DATA, ROWS))
+    behind_curves = NamedSharding(mesh, PartitionSpec(DATA, None, ROWS))
+    shardings: dict[str, Any] = {
+        **dict.fromkeys(("image", "label"), first),
+        **dict.fromkeys(("strokes", "centreline", "presence"), behind_curves),
+        **dict.fromkeys(("valid", "coding"), over_examples(mesh)),
+    }
+    return Batch(**shardings)
 
 
 def check_batch(batch: int, mesh: Mesh) -> None:
     """Raises `InputError` unless the batch divides over the devices; names the nearest that does."""
-    devices = mesh.size
+    devices = mesh.shape[DATA]
     nearest = max(round(batch / devices), 1) * devices
     require(
         batch % devices == 0,
-        f"batch is {batch}, which does not divide over {devices} devices; the nearest that does is {nearest}.",
+        f"batch is {batch}, which does not divide over {sharers(mesh)}; the nearest that does is {nearest}.",
+    )
+
+
+def sharers(mesh: Mesh) -> str:
+    """Who shares a batch, in words: `8 devices`, or `2 groups of 4 devices`."""
+    groups, rows = mesh.shape[DATA], mesh.shape[ROWS]
+    return f"{groups} devices" if rows == 1 else f"{groups} groups of {rows} devices"
+
+
+def check_height(height: int, mesh: Mesh, *, stride: int) -> None:
+    """Refuses images of which the devices cannot hold equal bands.
+
+    Args:
+        height: of the images [px]
+        mesh: whose `rows` share it
+        stride: of the model [px]; a band of another height would begin within one of its coarsest places
+
+    Raises:
+        InputError: the height does not divide; the nearest that does is named.
+    """
+    rows = mesh.shape[ROWS]
+    least = rows * stride
+    require(
+        rows == 1 or height % least == 0,
+        f"images are {height} px high, and {rows} devices (rows) with a model of stride {stride} px need a multiple "
+        f"of {least}; the nearest is {max(round(height / least), 1) * least}.",
     )

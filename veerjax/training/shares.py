@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from veerjax.training.sharding import DATA
 from veerjax.types import Batch
 
 
@@ -14,7 +15,7 @@ def places_here(mesh: Mesh, batch: int) -> list[int]:
 
     They follow the mesh alone, so that the batch is the same, in the same order, however many processes share it.
     """
-    split = NamedSharding(mesh, PartitionSpec("data"))
+    split = NamedSharding(mesh, PartitionSpec(DATA))
     slices = split.addressable_devices_indices_map((batch,)).values()
     return sorted({place for index in slices if index is not None for place in range(batch)[index[0]]})
 

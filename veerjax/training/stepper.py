@@ -17,7 +17,7 @@ from veerjax.models.model import Model
 from veerjax.synthesis.draw import check_mixture, draw_batch
 from veerjax.synthesis.settings import settings_in
 from veerjax.training.optimiser import build_optimiser
-from veerjax.training.sharding import over_examples, replicated
+from veerjax.training.sharding import DATA, over_examples, over_rows, replicated, sharers
 from veerjax.training.shares import placed, places_here
 from veerjax.training.state import TrainState, initial_state
 from veerjax.training.steps import train_step
@@ -64,13 +64,13 @@ def build_stepper(config: Config, model: Model, mesh: Mesh, *, data_dir: Path | 
 
 def check_portions(config: Config, mesh: Mesh) -> None:
     """Refuses portions that do not divide a batch into what the devices can share."""
-    portions, devices = config.optimiser.accumulate, mesh.size
+    portions, devices = config.optimiser.accumulate, mesh.shape[DATA]
     settings = settings_of(config) if portions > 1 else 1
     least = portions * math.lcm(devices, settings)
     among = f" and {settings} settings" if settings > 1 else ""
     require(
         config.batch % least == 0,
-        f"batch is {config.batch}, which {portions} portions (optimiser.accumulate) over {devices} devices{among} do "
+        f"batch is {config.batch}, which {portions} portions (optimiser.accumulate) over {sharers(mesh)}{among} do "
         f"not divide; the nearest that does is {max(round(config.batch / least), 1) * least}.",
     )
 
@@ -115,7 +115,7 @@ def drawn_step(config: Config, model: Model, mesh: Mesh, *, setting: str) -> Any
     def drawn(state: TrainState) -> tuple[TrainState, Metrics]:
         indices = jax.lax.with_sharding_constraint(state.step * config.batch + jnp.arange(config.batch), split)
         batch = draw_batch(config.seed, "train", indices, setting=setting, **size)
-        return step(state, jax.lax.with_sharding_constraint(batch, split))
+        return step(state, jax.lax.with_sharding_constraint(batch, over_rows(mesh)))
 
     return jax.jit(drawn, donate_argnums=0, in_shardings=whole, out_shardings=whole)
 
@@ -173,7 +173,7 @@ class BuiltSteps:
             f"data.width are {config.data.height} x {config.data.width}; write --set data.height={height} "
             f"--set data.width={width}.",
         )
-        self._split, whole = over_examples(mesh), replicated(mesh)
+        self._split, whole = over_rows(mesh), replicated(mesh)
         self._places = places_here(mesh, config.batch)
         self._step = jax.jit(
             step_of(config, model), donate_argnums=0, in_shardings=(whole, self._split), out_shardings=whole

@@ -20,7 +20,7 @@ from veerjax.metrics.scores import figures_of, measure
 from veerjax.models.model import Model, Variables
 from veerjax.tracing.trace import trace
 from veerjax.training.checkpoint import BEST
-from veerjax.training.sharding import over_examples, replicated
+from veerjax.training.sharding import over_examples, over_rows, replicated
 from veerjax.training.shares import placed, places_here
 from veerjax.training.stepper import BUILT
 from veerjax.training.steps import eval_step
@@ -55,10 +55,12 @@ def build_validation(config: Config, model: Model, mesh: Mesh, *, data_dir: Path
     Raises:
         InputError: a built dataset that is not there or has no validation split.
     """
-    split, whole = over_examples(mesh), replicated(mesh)
+    split, examples, whole = over_rows(mesh), over_examples(mesh), replicated(mesh)
     places = np.asarray(places_here(mesh, config.batch))
 
     def measured(prediction: Prediction, batch: Batch) -> dict[str, Any]:
+        # A path is traced from the first row to the last, so every device of a log takes the whole of it.
+        prediction, batch = jax.lax.with_sharding_constraint((prediction, batch), examples)
         return measure(prediction, trace(prediction), batch, parts=WATCHED)
 
     def seen(variables: Variables, batch: Batch, count: int) -> tuple[jax.Array, jax.Array]:

@@ -12,13 +12,13 @@ from veerjax.errors import InputError
 from veerjax.training.whole import write_whole
 
 CONFIG_FILE = "config.json"
-FREE = "checkpoint"  # the group of keys that may differ from start to start of one run
+FREE = ("checkpoint", "devices")  # the groups of keys that may differ from start to start of one run
 
 
 def adopt_workdir(workdir: str | PathLike[str], config: Config) -> None:
     """Makes the work directory this config's, or checks that it already is.
 
-    Keys of `checkpoint` may differ. Keys that an older edition did not know have their defaults.
+    Keys of `checkpoint` and `devices` may differ. Keys that an older edition did not know have their defaults.
 
     Raises:
         InputError: the directory belongs to another config (the differing keys are named), is a file or may not be
@@ -40,7 +40,7 @@ def adopt_workdir(workdir: str | PathLike[str], config: Config) -> None:
 
 
 def check_config(workdir: str | PathLike[str], config: Config) -> None:
-    """Refuses a work directory of another config; keys of `checkpoint` may differ.
+    """Refuses a work directory of another config; keys of `checkpoint` and `devices` may differ.
 
     Raises:
         InputError: the differing keys are named.
@@ -54,7 +54,7 @@ def check_config(workdir: str | PathLike[str], config: Config) -> None:
 
 
 def _decisive(config: Config) -> dict[str, Any]:
-    return {key: value for key, value in to_dict(config).items() if key != FREE}
+    return {key: value for key, value in to_dict(config).items() if key not in FREE}
 
 
 def write_config(folder: str | PathLike[str], config: Config) -> None:
