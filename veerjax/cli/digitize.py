@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from veerjax.cli.arguments import WEIGHTS_HELP, command
+from veerjax.cli.arguments import WEIGHTS_HELP, command, positive
 
 
 def add_digitize(commands: Any) -> None:
@@ -16,6 +16,7 @@ def add_digitize(commands: Any) -> None:
     made.add_argument(
         "--tracer", choices=("learned", "classical"), default="learned", help="classical needs no weights (%(default)s)"
     )
+    made.add_argument("--rows", type=positive, default=1, help="devices that share a strip's height (%(default)s)")
     made.add_argument("--step", type=float, help="depth step (0.5 ft or 0.1 m)")
 
 
@@ -29,4 +30,5 @@ def digitize(arguments: argparse.Namespace) -> int:
         weights=arguments.weights,
         tracer=arguments.tracer,
         step=arguments.step,
+        rows=arguments.rows,
     )

@@ -18,6 +18,7 @@ def add_evaluate(commands: Any) -> None:
     made.add_argument("--split", default="test", help="validation, test, or all of a built dataset (%(default)s)")
     made.add_argument("--limit", type=positive, help="logs at most (1000 rendered ones, or the whole built split)")
     made.add_argument("--batch", type=positive, default=8, help="logs at a time (%(default)s)")
+    made.add_argument("--rows", type=positive, default=1, help="devices that share a log's height (%(default)s)")
     made.add_argument(
         "--metrics", choices=("default", "all"), default="default", help="how much to measure (%(default)s)"
     )
@@ -46,6 +47,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
         batch=arguments.batch,
         metrics=arguments.metrics,
+        rows=arguments.rows,
     )
     report = report_of(evaluation)
     print(text_table(report))

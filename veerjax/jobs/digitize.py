@@ -36,6 +36,7 @@ def digitize_scans(
     weights: str = "release",
     tracer: str = "learned",
     step: float | None = None,
+    rows: int = 1,
 ) -> int:
     """Reads each scan and writes `<stem>.*` and `summary.json` into `out`.
 
@@ -46,6 +47,7 @@ def digitize_scans(
         weights: `release` or a work directory; the classical tracer has none
         tracer: `learned` or `classical`
         step: of the depth index [unit of the calibration]
+        rows: devices that share the height of a strip, which is then read as a whole and not by windows
 
     Returns:
         0, or 1 if some of several scans failed.
@@ -55,9 +57,10 @@ def digitize_scans(
     """
     check_inputs(scans, out, step)
     choice("--tracer", tracer, TRACERS)
+    require(rows == 1 or tracer == "learned", "--rows is for the learned tracer; leave it out with --tracer classical.")
     scale = None if calibration is None else read_calibration(calibration)
     first = read_scan(scans[0]) if len(scans) == 1 else None  # refused before the weights are loaded
-    reader = load(weights) if tracer == "learned" else ClassicalReader()
+    reader = load(weights, rows=rows) if tracer == "learned" else ClassicalReader()
     out.mkdir(parents=True, exist_ok=True)
     summaries = []
     for path in tqdm(scans, unit="scan", desc="digitize", disable=len(scans) == 1, file=sys.stderr):

@@ -21,7 +21,7 @@ from veerjax.metrics.parts import CURVE_PX, DEFAULT
 from veerjax.metrics.reliability import KEPT_SHARES
 from veerjax.metrics.scores import Part, figures_of, graded, lower_is_better, measure
 from veerjax.metrics.strata import STRATA
-from veerjax.training.sharding import data_mesh, over_examples
+from veerjax.training.sharding import DATA, data_mesh, over_examples
 from veerjax.training.weights import load_weights
 
 METRICS: dict[str, dict[str, Part]] = {"default": DEFAULT, "all": ALL}
@@ -75,6 +75,7 @@ def run_evaluation(
     metrics: str = "default",
     baselines: Sequence[str] | None = None,
     devices: Sequence[Any] | None = None,
+    rows: int = 1,
 ) -> Evaluation:
     """Reads every log once with each method and measures it.
 
@@ -84,28 +85,29 @@ def run_evaluation(
         data_dir: where the built dataset lies
         split: `validation` or `test`, or `all` of a built dataset
         limit: logs at most
-        batch: logs at a time; rounded up to a multiple of the devices
+        batch: logs at a time; rounded up to a multiple of the devices, or of the groups of `rows` devices
         metrics: `default` or `all`
         baselines: names of `methods.BASELINES`; all that this machine has the libraries for by default
         devices: to use; all of them by default
+        rows: devices that share the height of a log within the network
 
     Raises:
-        InputError: unknown weights, data, split or metrics, weights with a baseline's name, labels of other classes, or
-            weights that give NaN.
+        InputError: unknown weights, data, split or metrics, weights with a baseline's name, labels of other classes,
+            devices or heights that do not divide by `rows`, or weights that give NaN.
     """
     choice("--metrics", metrics, tuple(METRICS))
     weights = (weights,) if isinstance(weights, str) else tuple(weights)
     require(len(set(weights)) == len(weights), f"--weights names {weights[0]!r} twice; name two different ones.")
     for name in weights:
         require(name not in BASELINES, f"{name!r} is a baseline; for weights in a folder of that name write ./{name}.")
+    mesh, clock = data_mesh(devices, rows=rows), Clock()
     loaded = [load_weights(name) for name in weights]
     channels = max(item.config.model.channels for item in loaded)
     logs = open_logs(data, split=split, data_dir=data_dir, limit=limit, channels=channels)
-    mesh, clock = data_mesh(devices), Clock()
     methods: dict[str, Method] = {item.name: learned(item, mesh, clock) for item in loaded}
     baselines = installed_baselines() if baselines is None else baselines
     methods |= {name: BASELINES[name](mesh, clock) for name in baselines}
-    batch = -(-batch // mesh.size) * mesh.size
+    batch = -(-batch // mesh.shape[DATA]) * mesh.shape[DATA]
     measured = jax.jit(functools.partial(measure, parts=METRICS[metrics]))
     kept: dict[str, list[Any]] = {name: [] for name in methods}
     order, names, wells = [], [], []

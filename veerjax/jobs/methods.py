@@ -16,9 +16,9 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool
 
 from veerjax.labels import BACKGROUND, NUM_CURVES
-from veerjax.models.model import prediction_from_probability
+from veerjax.models.model import Variables, prediction_from_probability
 from veerjax.tracing.trace import Trace, trace
-from veerjax.training.sharding import over_examples, replicated
+from veerjax.training.sharding import check_height, over_examples, over_rows, replicated
 from veerjax.training.weights import Weights
 from veerjax.types import Batch, Prediction, with_channels
 
@@ -41,13 +41,21 @@ class Clock:
 
 
 def learned(weights: Weights, mesh: Mesh, clock: Clock) -> Method:
-    """Trained weights and the learned tracer."""
+    """Trained weights and the learned tracer.
+
+    Where devices share the height of a log, only the network is split: a path is traced from the first row to the last.
+    """
     variables = jax.device_put(weights.variables, replicated(mesh))
-    predict = jax.jit(weights.model.predict, out_shardings=over_examples(mesh))
+
+    @partial(jax.jit, out_shardings=over_examples(mesh))
+    def predict(variables: Variables, batch: Batch) -> Prediction:
+        return weights.model.predict(variables, jax.lax.with_sharding_constraint(batch, over_rows(mesh)))
+
     traced = jax.jit(trace, out_shardings=over_examples(mesh))
 
     def answer(batch: Batch, names: Sequence[str]) -> Answer:
         del names
+        check_height(batch.label.shape[1], mesh, stride=weights.model.stride)
         with clock.of("predict"):
             prediction = jax.block_until_ready(predict(variables, batch))
         with clock.of("trace"):

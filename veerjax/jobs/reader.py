@@ -1,24 +1,30 @@
 """A trained model with all that it takes to read a strip: scaling to the working width, windows, tracing, scales."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float, UInt8
 
 from veerjax.config import require
 from veerjax.logs.calibration import Calibration, CurveScale
 from veerjax.logs.working import rescaled
+from veerjax.models.model import Variables
 from veerjax.tracing.classical import classical_batch
-from veerjax.tracing.trace import Trace, trace
-from veerjax.tracing.windows import predict_strip
+from veerjax.tracing.trace import Trace, trace_strip
+from veerjax.tracing.windows import predict_strip, predict_whole
+from veerjax.training.sharding import DATA, ROWS, data_mesh, over_rows, replicated
 from veerjax.training.weights import Weights, load_weights
 from veerjax.types import Prediction, blank
 
 CLASSICAL_WIDTH_PX = 256
+WINDOWS, WINDOW_PX = 4, 512  # that are read at once, a multiple of the devices, and the height of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +91,7 @@ class TrackReader(ABC):
         )
         crop = grey[:, left:right]
         working = rescaled(crop, self.width_px)
-        found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), self.trace(working))
+        found = jax.tree.map(lambda leaf: np.asarray(leaf)[0], self.trace(working))
         rows = mapped_back(found, left=left, crop=crop.shape, working=working.shape)
         return TrackCurves(left_px=left_px, right_px=right_px, curves=curves, **rows)
 
@@ -95,14 +101,15 @@ class Reader(TrackReader):
     """Reads images with one set of weights; made by `load`."""
 
     weights: Weights
-    predict_windows: Callable[[Float[np.ndarray, "batch height width"]], Prediction] = field(repr=False)
+    mesh: Mesh  # windows are shared out over "data", or a whole strip over "rows"
+    predict_images: Callable[[Float[np.ndarray, "batch height width"]], Prediction] = field(repr=False)
 
     @property
     def width_px(self) -> int:
         return self.weights.config.data.width
 
     def trace(self, working: Float[np.ndarray, "height width"]) -> Trace:
-        return trace(self.predict(working))
+        return trace_strip(self.predict(working))
 
     def predict(self, image: UInt8[np.ndarray, "height width"] | Float[np.ndarray, "height width"]) -> Prediction:
         """What the model says of one track at its working resolution.
@@ -114,7 +121,12 @@ class Reader(TrackReader):
             InputError: not two-dimensional.
         """
         grey = as_unit_grey(image)
-        return predict_strip(self.predict_windows, grey, stride=self.weights.model.stride)
+        stride, rows, devices = self.weights.model.stride, self.mesh.shape[ROWS], self.mesh.shape[DATA]
+        if rows > 1:
+            # Multiples of a window for most numbers of devices, so that all of them pad a strip alike.
+            return predict_whole(self.predict_images, grey, unit=math.lcm(WINDOW_PX, rows * stride))
+        batch = -(-WINDOWS // devices) * devices
+        return predict_strip(self.predict_images, grey, window=WINDOW_PX, stride=stride, batch=batch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,16 +141,29 @@ class ClassicalReader(TrackReader):
         return classical_batch(working[None])[1]
 
 
-def load(name: str = "release") -> Reader:
+def load(name: str = "release", *, rows: int = 1, devices: Sequence[Any] | None = None) -> Reader:
     """A reader with the weights `release` or `WORKDIR[@best|last|STEP]`.
 
+    Args:
+        name: of the weights
+        rows: devices that share the height of a strip, which is then read as a whole; with 1, all devices share the
+            windows that a strip is cut into
+        devices: to use; all of this process by default
+
     Raises:
-        InputError: no such weights.
+        InputError: no such weights, or devices that do not divide by `rows`.
     """
+    mesh = data_mesh(jax.local_devices() if devices is None else devices, rows=rows)
+    if rows > 1:
+        mesh = data_mesh(list(mesh.devices[0]), rows=rows)  # strips are read one after the other
     weights = load_weights(name)
-    variables = jax.device_put(weights.variables)
-    compiled = jax.jit(lambda variables, image: weights.model.predict(variables, blank(image[..., None])))
-    return Reader(weights=weights, predict_windows=partial(compiled, variables))
+
+    def predict(variables: Variables, images: Float[Array, "batch height width"]) -> Prediction:
+        return weights.model.predict(variables, blank(images[..., None]))
+
+    compiled = jax.jit(predict, in_shardings=(replicated(mesh), over_rows(mesh).label))
+    variables = jax.device_put(weights.variables, replicated(mesh))
+    return Reader(weights=weights, mesh=mesh, predict_images=partial(compiled, variables))
 
 
 def as_unit_grey(image: np.ndarray) -> Float[np.ndarray, "height width"]:

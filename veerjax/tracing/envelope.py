@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from veerjax.tracing.rows import shifted
+from veerjax.tracing.rows import beside, shifted
 
 FAR_PX = 1e4
 
@@ -100,6 +100,7 @@ def fit_polyline(
     reach: int,
     iterations: int,
     stiffness: float = 0.02,
+    rows: Int[Array, ""] | None = None,
 ) -> Float[Array, " height"]:
     """The polyline whose drawn edges lie nearest to the given ones.
 
@@ -113,6 +114,7 @@ def fit_polyline(
         reach: rows that a stroke may reach up and down [px]
         iterations: ten suffice
         stiffness: weight of the mean of both neighbours, against the weight 1 of an edge
+        rows: of the strip, where padding without ink lies below it
 
     Reference:
         Gilbert 1972, simultaneous iterative reconstruction: `x += J'e / J'1`.
@@ -122,13 +124,14 @@ def fit_polyline(
     sides = jnp.array([[1.0], [-1.0]])
     cover = jnp.stack([edges.right, -edges.left])
     limit = jnp.stack([edges.most, -edges.least])
+    before, after = beside(x.shape[0], rows)
     draw = jax.vmap(lambda x: right_envelope(x, presence, half_px, reach=reach))
 
     def body(_: int, x: Float[Array, " height"]) -> Float[Array, " height"]:
         drawn = draw(sides * x[None])
         error, weight = edge_error(drawn.edge, cover, limit)
         share = jax.vmap(attributed)(drawn, jnp.where(edges.inked, error, 0), jnp.where(edges.inked, weight, 0))
-        smooth = (jnp.append(x[:1], x[:-1]) + jnp.append(x[1:], x[-1:])) / 2
+        smooth = (x[before] + x[after]) / 2
         push = share[0, :, 0] - share[1, :, 0] + stiffness * (smooth - x)
         return x + push / (share[0, :, 1] + share[1, :, 1] + stiffness)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from veerjax.tracing.rows import interpolated, neighbours, share_between, shifted
 
@@ -41,6 +41,7 @@ def fill_breaks(
     *,
     bridge_px: int,
     hidden_px: int,
+    rows: Int[Array, ""] | None = None,
 ) -> Filled:
     """Judges every stretch of rows without ink of the curve's own.
 
@@ -54,12 +55,15 @@ def fill_breaks(
         other: the other curve
         bridge_px: the longest short break [rows]
         hidden_px: the longest stretch from the last ink to the strip's end that counts as hidden [rows]
+        rows: of the strip, where padding without ink lies below it
     """
     height, width = other.mask.shape
+    end = height if rows is None else rows
     above, below = neighbours(inked)
-    rows = below - above - 1
-    inside = ~inked & (above >= 0) & (below < height)
-    at_end = ~inked & ((above >= 0) != (below < height)) & (rows <= hidden_px)
+    below = jnp.minimum(below, end)
+    missing = below - above - 1
+    inside = ~inked & (above >= 0) & (below < end)
+    at_end = ~inked & ((above >= 0) != (below < end)) & (missing <= hidden_px)
     straight = interpolated(x, inked)
     column = jnp.clip(jnp.floor(straight).astype(jnp.int32), 0, width - 1)
     on_ink = jnp.take_along_axis(other.mask, column[:, None], axis=1)[:, 0] > 0.5
@@ -68,7 +72,7 @@ def fill_breaks(
     touching = nearest_hold(jnp.abs(apart) <= other.touch_px, inked) & (share_between(other.inked, above, below) >= 1)
     follows = (inside | at_end) & ~under & touching
     followed = other.x + jnp.clip(interpolated(apart, inked), -other.slack_px, other.slack_px)
-    bridged = under | follows | (inside & (rows <= bridge_px))
+    bridged = under | follows | (inside & (missing <= bridge_px))
     return Filled(
         x=jnp.where(follows, followed, straight),
         presence=inked | bridged,

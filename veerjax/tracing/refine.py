@@ -1,11 +1,13 @@
 """From a path of columns to a sub-pixel polyline: the ink around the path, its edges, the stroke's width."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from veerjax.tracing.envelope import FAR_PX, Edges, eroded, fit_polyline
-from veerjax.tracing.rows import interpolated, shifted
+from veerjax.tracing.rows import beside, interpolated, shifted
 
 SNAP_PX = 3  # how far from the path the ink may lie
 BORDER_PX = 20.0  # how far a stroke that touches the track's border may go on beyond it
@@ -97,7 +99,7 @@ def crossing(
     return jnp.clip((high - threshold) / jnp.maximum(high - low, 1e-6), 0.0, 1.0)
 
 
-def half_strokes_px(edges: Edges, *, most_px: float) -> Float[Array, " 2"]:
+def half_strokes_px(edges: Edges, *, most_px: float, rows: Int[Array, ""] | None = None) -> Float[Array, " 2"]:
     """Half of each stroke's width.
 
     It is the trimmed mean of the ink across the curve in gently sloped rows; in other rows if these are few. A curve
@@ -106,23 +108,23 @@ def half_strokes_px(edges: Edges, *, most_px: float) -> Float[Array, " 2"]:
     Args:
         edges: of the ink of both curves, stacked
         most_px: greater results are cut to this
+        rows: of the strip, where padding without ink lies below it
     """
-    own, seen = jax.vmap(half_stroke_px)(edges)
+    own, seen = jax.vmap(partial(half_stroke_px, rows=rows))(edges)
     return jnp.clip(jnp.where(seen, own, jnp.maximum(own, own[::-1])), 0.5, most_px)
 
 
-def half_stroke_px(edges: Edges) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+def half_stroke_px(edges: Edges, *, rows: Int[Array, ""] | None = None) -> tuple[Float[Array, ""], Bool[Array, ""]]:
     """Half of one stroke's width [px], 0 without ink, and whether both of its sides were seen in enough rows."""
-    middle = (edges.left + edges.right) / 2
+    height = edges.inked.shape[0]
+    inside = jnp.arange(height) < (height if rows is None else rows)
+    middle = jnp.where(inside, (edges.left + edges.right) / 2, jnp.nan)
     ahead, behind = shifted(middle, jnp.array([BASE_PX, -BASE_PX]), outside=jnp.nan)
     slope = (ahead - behind) / (2 * BASE_PX)
     across = (edges.right - edges.left) / jnp.hypot(jnp.nan_to_num(slope), 1.0)
-    calm = (
-        edges.sure
-        & jnp.roll(edges.sure, 1)
-        & jnp.roll(edges.sure, -1)
-        & (jnp.abs(jnp.asarray(jnp.gradient(middle))) < GENTLE)
-    )
+    before, after = beside(height, rows)
+    steepness = jnp.abs((middle[after] - middle[before]) / (after - before))
+    calm = edges.sure & edges.sure[before] & edges.sure[after] & (steepness < GENTLE)
     seen = jnp.sum(edges.sure) >= ENOUGH_ROWS
     telling = jnp.where(jnp.sum(calm) >= ENOUGH_ROWS, calm, jnp.where(seen, edges.sure, edges.inked))
     typical = jnp.nanquantile(jnp.where(telling, across, jnp.nan), TYPICAL, method="lower")
@@ -149,7 +151,9 @@ def opened(values: Float[Array, " height"], rows: Float[Array, ""], *, most_rows
     return jnp.max(jnp.where(beyond, -FAR_PX, shifted(low, -offsets, outside=-FAR_PX)), axis=0)
 
 
-def centreline(edges: Edges, half_px: Float[Array, ""], *, reach: int, iterations: int) -> Float[Array, " height"]:
+def centreline(
+    edges: Edges, half_px: Float[Array, ""], *, reach: int, iterations: int, rows: Int[Array, ""] | None = None
+) -> Float[Array, " height"]:
     """The polyline that best explains the edges; meaningless in rows without ink.
 
     It starts in the middle of where the pen fits between the edges; rows whose ends are not the curve's own start
@@ -160,10 +164,11 @@ def centreline(edges: Edges, half_px: Float[Array, ""], *, reach: int, iteration
         half_px: half of the stroke's width
         reach: rows that a stroke may reach up and down [px]
         iterations: of the fit
+        rows: of the strip, where padding without ink lies below it
     """
     edges = without_slivers(edges, half_px, reach=reach)
     low, high = eroded(edges, half_px, reach=reach)
     middle = (low + high) / 2
     start = jnp.where(edges.sure, middle, jnp.clip(interpolated(middle, edges.sure), low, high))
     start = interpolated(start, edges.inked)
-    return fit_polyline(start, edges.inked, edges, half_px=half_px, reach=reach, iterations=iterations)
+    return fit_polyline(start, edges.inked, edges, half_px=half_px, reach=reach, iterations=iterations, rows=rows)

@@ -24,6 +24,17 @@ def neighbours(known: Bool[Array, " height"]) -> tuple[Int[Array, " height"], In
     return above, below
 
 
+def beside(height: int, rows: Int[Array, ""] | None) -> tuple[Int[Array, " height"], Int[Array, " height"]]:
+    """For each row the one above it and the one below it; at an end of the strip, itself.
+
+    Args:
+        height: of the arrays
+        rows: of the strip, where padding lies below it
+    """
+    row = jnp.arange(height)
+    return jnp.maximum(row - 1, 0), jnp.minimum(row + 1, (height if rows is None else rows) - 1)
+
+
 def interpolated(values: Float[Array, " height"], known: Bool[Array, " height"]) -> Float[Array, " height"]:
     """The known values, straight lines between them, and the nearest one beyond them; unchanged if none is known."""
     height = known.shape[0]

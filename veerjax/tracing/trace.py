@@ -5,14 +5,17 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
 from veerjax.polyline import spans
+from veerjax.tracing.buckets import bucket
 from veerjax.tracing.gaps import Filled, Other, fill_breaks, without_caps
 from veerjax.tracing.refine import centreline, half_strokes_px, ink_edges
 from veerjax.tracing.viterbi import viterbi
 from veerjax.types import Prediction
 
+LEAST_BUCKET_PX = 512  # the height that a short strip is traced at
 TOUCH_PX = 3.0  # strokes this near to each other may hide each other
 
 
@@ -46,19 +49,42 @@ class Trace:
 
 
 @partial(jax.jit, static_argnames="config")
-def trace(prediction: Prediction, *, config: TraceConfig = TraceConfig()) -> Trace:
+def trace(prediction: Prediction, *, config: TraceConfig = TraceConfig(), rows: Int[Array, ""] | None = None) -> Trace:
     """The polylines of both curves of each strip.
 
     Args:
         prediction: of any model
         config: how to trace
+        rows: of the strips, where padding with empty masks lies below them; what is traced there means nothing
     """
-    path = jax.vmap(jax.vmap(partial(likeliest_path, config=config)))(prediction.row_log_prob, prediction.presence)
-    return jax.vmap(partial(trace_pair, config=config))(prediction.masks, path)
+    path_of = partial(likeliest_path, config=config, rows=rows)
+    path = jax.vmap(jax.vmap(path_of))(prediction.row_log_prob, prediction.presence)
+    return jax.vmap(partial(trace_pair, config=config, rows=rows))(prediction.masks, path)
+
+
+def trace_strip(prediction: Prediction, *, config: TraceConfig = TraceConfig()) -> Trace:
+    """`trace` of strips of any height, on the host: compiled for a few heights, and the same as without their padding.
+
+    Compiling takes ten times as long as tracing some thousand rows, so there are but the powers of two.
+    """
+    height = prediction.presence.shape[-1]
+    padding = ((0, 0), (0, 0), (0, bucket(height, unit=LEAST_BUCKET_PX, steps=1) - height))
+    across = (*padding, (0, 0))
+    padded = Prediction(
+        masks=jnp.asarray(np.pad(prediction.masks, across)),
+        row_log_prob=jnp.asarray(np.pad(prediction.row_log_prob, across)),
+        presence=jnp.asarray(np.pad(prediction.presence, padding)),
+    )
+    found = trace(padded, config=config, rows=jnp.asarray(np.int32(height)))
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[..., :height], found)
 
 
 def likeliest_path(
-    row_log_prob: Float[Array, "height width"], presence: Float[Array, " height"], *, config: TraceConfig
+    row_log_prob: Float[Array, "height width"],
+    presence: Float[Array, " height"],
+    *,
+    config: TraceConfig,
+    rows: Int[Array, ""] | None = None,
 ) -> Array:
     """The column of one curve in each row; negative where absent."""
     relative = jnp.exp(row_log_prob - jnp.max(row_log_prob, axis=1, keepdims=True))
@@ -70,15 +96,19 @@ def likeliest_path(
         slope_cost=config.slope_cost,
         jump_cap=config.jump_cap,
         switch_cost=config.switch_cost,
+        rows=rows,
     )
 
 
-def trace_pair(masks: Float[Array, "2 height width"], path: Array, *, config: TraceConfig) -> Trace:
+def trace_pair(
+    masks: Float[Array, "2 height width"], path: Array, *, config: TraceConfig, rows: Int[Array, ""] | None = None
+) -> Trace:
     """Both curves of one strip; each is judged in the light of the other."""
     read = partial(ink_edges, least_ink=config.least_ink, hop_px=config.hop_px)
     edges, strength = jax.vmap(read)(masks, masks[::-1], path)
-    half_px = half_strokes_px(edges, most_px=config.reach - 1.0)
-    x = jax.vmap(partial(centreline, reach=config.reach, iterations=config.iterations))(edges, half_px)
+    half_px = half_strokes_px(edges, most_px=config.reach - 1.0, rows=rows)
+    fit = partial(centreline, reach=config.reach, iterations=config.iterations, rows=rows)
+    x = jax.vmap(fit)(edges, half_px)
     other = Other(
         mask=masks[::-1],
         x=x[::-1],
@@ -86,9 +116,14 @@ def trace_pair(masks: Float[Array, "2 height width"], path: Array, *, config: Tr
         touch_px=jnp.broadcast_to(jnp.max(half_px) + TOUCH_PX, (2,)),
         slack_px=jnp.maximum(half_px[::-1] - half_px, 0.5),
     )
-    judge = partial(fill_breaks, bridge_px=config.bridge_px, hidden_px=config.hidden_px)
+    judge = partial(fill_breaks, bridge_px=config.bridge_px, hidden_px=config.hidden_px, rows=rows)
     filled = jax.vmap(judge)(x, edges.inked, other)
-    presence = jax.vmap(partial(without_caps, reach=config.reach))(filled.presence, half_px)
+    height = masks.shape[1]
+    inside = jnp.arange(height) < (height if rows is None else rows)
+    # Padding is like what lies beyond an image: it ends no curve.
+    presence = (
+        jax.vmap(partial(without_caps, reach=config.reach))(filled.presence | ~inside[None], half_px) & inside[None]
+    )
     lo, hi = jax.vmap(spans)(filled.x, presence)
     return Trace(
         x=filled.x,

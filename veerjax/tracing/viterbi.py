@@ -14,6 +14,7 @@ def viterbi(
     slope_cost: float,
     jump_cap: float,
     switch_cost: float,
+    rows: Int[Array, ""] | None = None,
 ) -> Int[Array, " height"]:
     """The column of the cheapest path in each row, or `ABSENT`.
 
@@ -26,30 +27,33 @@ def viterbi(
         slope_cost: of each column moved, >= 0; the cap keeps kicks that cross the track within a row affordable
         jump_cap: the most that a move costs, >= 0
         switch_cost: of appearing or vanishing, >= 0
+        rows: of the strip, where padding lies below it; there the path costs nothing and stays as it is
     """
-    width = cost.shape[1]
+    height, width = cost.shape
+    inside = jnp.arange(1, height) < (height if rows is None else rows)
     start = jnp.append(cost[0], absent_cost[0])
 
-    def down(scores: Float[Array, " states"], row: tuple[Array, Array]) -> tuple[Array, Array]:
+    def down(scores: Float[Array, " states"], row: tuple[Array, ...]) -> tuple[Array, Array]:
         present, absent = scores[:-1], scores[-1]
         moved = jnp.minimum(cheapest_move(present, slope_cost, jump_cap), absent + switch_cost)
         stays_absent = jnp.minimum(absent, jnp.min(present) + switch_cost)
         total = jnp.append(row[0] + moved, row[1] + stays_absent)
         # Without this a strip of many thousand rows outgrows float32 and small differences are lost.
         total = total - jnp.min(total)
-        return total, scores
+        return jnp.where(row[2], total, scores), scores
 
-    last, before = jax.lax.scan(down, start, (cost[1:], absent_cost[1:]))
+    last, before = jax.lax.scan(down, start, (cost[1:], absent_cost[1:], inside))
     columns = jnp.arange(width)
 
-    def up(state: Int[Array, ""], scores: Float[Array, " states"]) -> tuple[Array, Array]:
+    def up(state: Int[Array, ""], row: tuple[Array, Array]) -> tuple[Array, Array]:
+        scores, there = row
         # Finding the predecessor again, on the path alone, is cheaper than a pointer from every column.
         move = jnp.minimum(slope_cost * jnp.abs(columns - state), jump_cap)
         from_absent = jnp.where(state == width, 0.0, switch_cost)
         move = jnp.append(jnp.where(state == width, switch_cost, move), from_absent)
-        return jnp.argmin(scores + move), state
+        return jnp.where(there, jnp.argmin(scores + move), state), state
 
-    first, below = jax.lax.scan(up, jnp.argmin(last), before, reverse=True)
+    first, below = jax.lax.scan(up, jnp.argmin(last), (before, inside), reverse=True)
     states = jnp.concatenate([first[None], below])
     return jnp.where(states == width, ABSENT, states).astype(jnp.int32)
 

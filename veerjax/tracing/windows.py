@@ -7,9 +7,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from veerjax.config import require
+from veerjax.tracing.buckets import bucket
 from veerjax.types import Prediction
 
 Images = Float[np.ndarray, "batch height width"]
+BUCKETS = 8  # heights in an octave that a whole strip is padded to: an eighth of the work is lost at most
 TINY = 1e-30  # keeps the logarithm of a blended probability finite
 
 
@@ -108,11 +110,33 @@ def predict_strip(
     found = list(predicted_windows(predict, padded, starts, window=window, batch=batch))
     masks, probabilities, presence = (np.concatenate(part)[: len(starts)] for part in zip(*found, strict=True))
     probability = blend(probabilities, starts, height, overlap=overlap)
+    # The axis of the batch is added on the host: on the device, each height would compile a program that does it.
     return Prediction(
-        masks=jnp.asarray(blend(masks, starts, height, overlap=overlap))[None],
-        row_log_prob=jnp.asarray(np.log(np.maximum(probability, TINY)))[None],
-        presence=jnp.asarray(blend(presence, starts, height, overlap=overlap))[None],
+        masks=jnp.asarray(blend(masks, starts, height, overlap=overlap)[None]),
+        row_log_prob=jnp.asarray(np.log(np.maximum(probability, TINY))[None]),
+        presence=jnp.asarray(blend(presence, starts, height, overlap=overlap)[None]),
     )
+
+
+def predict_whole(
+    predict: Callable[[Images], Prediction], image: Float[np.ndarray, "height width"], *, unit: int
+) -> Prediction:
+    """What a model says of a whole strip in one forward pass, as a batch of one.
+
+    The strip is padded with its last row to one of few heights, so that few programs are compiled.
+
+    Args:
+        predict: from grey images to predictions
+        image: grey levels, 0 black to 1 white, at the model's working width
+        unit: heights that `predict` takes are multiples of this [px]
+    """
+    height = image.shape[0]
+    more = bucket(height, unit=unit, steps=BUCKETS) - height
+    found = predict(np.pad(image, ((0, more), (0, 0)), mode="edge")[None])
+    masks, row_log_prob, presence = (
+        jnp.asarray(np.asarray(part)[:, :, :height]) for part in (found.masks, found.row_log_prob, found.presence)
+    )
+    return Prediction(masks=masks, row_log_prob=row_log_prob, presence=presence)
 
 
 def predicted_windows(
