@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh
+from PIL import Image
 
 from veerjax.config import Config, with_overrides
 from veerjax.errors import InputError
 from veerjax.jobs import reader
+from veerjax.jobs.digitize import digitize_scans
 from veerjax.jobs.methods import Clock, learned
 from veerjax.models import build_model
 from veerjax.models.model import Model
@@ -117,16 +120,33 @@ def test_heights_and_batches_that_do_not_divide_are_refused_with_the_nearest() -
         check_batch(3, mesh)
 
 
-def test_a_training_whose_height_does_not_divide_is_refused_before_a_folder_is_made(tmp_path: Any) -> None:
-    with pytest.raises(InputError, match=r"images are 36 px high .* the nearest is 32\."):
+def test_a_training_whose_height_does_not_divide_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"images are 36 px high, .* the nearest is 32\."):
         train(config_of(*TINY, "data.height=36", "devices.rows=8"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_logs_whose_height_does_not_divide_are_not_evaluated(untrained: Weights) -> None:
     config = config_of(*TINY, "data.height=36")
-    with pytest.raises(InputError, match=r"images are 36 px high .* the nearest is 32\."):
+    with pytest.raises(InputError, match=r"images are 36 px high, .* the nearest is 32\."):
         learned(untrained, data_mesh(rows=8), Clock())(batch_of(config), ())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"rows": 3}, r"rows is 3, which does not divide 8 devices; .* is 2\."),
+        ({"rows": 2, "tracer": "classical"}, "--rows is for the learned tracer"),
+    ],
+)
+def test_a_scan_is_not_begun_with_rows_that_cannot_be(
+    untrained: Weights, tmp_path: Path, options: dict[str, Any], sentence: str
+) -> None:
+    scan = tmp_path / "scan.png"
+    Image.fromarray(np.full((40, 30), 255, np.uint8)).save(scan)
+    with pytest.raises(InputError, match=sentence):
+        digitize_scans([scan], tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
@@ -223,7 +243,7 @@ def test_a_drawn_step_shares_its_images_too() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_other_rows(tmp_path: Any) -> None:
+def test_a_run_goes_on_with_other_rows(tmp_path: Path) -> None:
     common = [*TINY, "data.setting=clean", "validation.every=2", "validation.examples=4", "steps=2"]
     train(config_of(*common, "devices.rows=2"), tmp_path, devices=jax.devices()[:4])
     figures = train(config_of(*common, "devices.rows=1"), tmp_path, devices=jax.devices()[:4])

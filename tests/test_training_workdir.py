@@ -60,16 +60,16 @@ def test_another_config_is_refused_with_the_key_that_differs(change: str, senten
         adopt_workdir(tmp_path, with_overrides(CONFIG, [change]))
 
 
-def test_when_and_how_many_checkpoints_are_saved_may_differ(tmp_path: Path) -> None:
+def test_when_and_how_many_checkpoints_are_saved_and_how_devices_share_may_differ(tmp_path: Path) -> None:
     adopt_workdir(tmp_path, CONFIG)
-    adopt_workdir(tmp_path, with_overrides(CONFIG, ["checkpoint.every=7", "checkpoint.keep=5"]))
+    adopt_workdir(tmp_path, with_overrides(CONFIG, ["checkpoint.every=7", "checkpoint.keep=5", "devices.rows=4"]))
     assert load_config(tmp_path) == CONFIG
 
 
 def test_keys_that_an_older_edition_did_not_know_have_their_defaults(tmp_path: Path) -> None:
     adopt_workdir(tmp_path, CONFIG)
     values = json.loads((tmp_path / "config.json").read_text())
-    del values["checkpoint"], values["optimiser"]["ema_decay"]
+    del values["checkpoint"], values["devices"], values["optimiser"]["ema_decay"]
     (tmp_path / "config.json").write_text(json.dumps(values))
     adopt_workdir(tmp_path, CONFIG)
     with pytest.raises(InputError, match=r"optimiser.ema_decay was 0.999 and is now 0.0"):

@@ -121,9 +121,8 @@ def trace_pair(
     height = masks.shape[1]
     inside = jnp.arange(height) < (height if rows is None else rows)
     # Padding is like what lies beyond an image: it ends no curve.
-    presence = (
-        jax.vmap(partial(without_caps, reach=config.reach))(filled.presence | ~inside[None], half_px) & inside[None]
-    )
+    ended = jax.vmap(partial(without_caps, reach=config.reach))(filled.presence | ~inside[None], half_px)
+    presence = ended & inside[None]
     lo, hi = jax.vmap(spans)(filled.x, presence)
     return Trace(
         x=filled.x,
