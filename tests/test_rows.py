@@ -154,7 +154,8 @@ def test_a_scan_is_not_begun_with_rows_that_cannot_be(
 def test_training_on_shared_images_is_training_on_whole_ones(data: int, rows: int) -> None:
     config = config_of(*TINY, "optimiser.name=sgd", "optimiser.learning_rate=0.05")
     one, shared = losses(config, mesh_of(1, 1)), losses(config, mesh_of(data, rows))
-    print(f"\n{data} x {rows} devices: largest difference of the loss {np.max(np.abs(np.subtract(one, shared))):.1e}")
+    print(f"\n{data} x {rows} devices: losses {one} and {shared}")
+    assert len(set(one)) == len(one)
     np.testing.assert_allclose(shared, one, atol=1e-5)
 
 

@@ -64,15 +64,15 @@ def test_the_path_above_padding_is_the_strips_own() -> None:
 
 
 def two_curves(height: int, width: int = 48) -> Prediction:
-    """Masks of two curves that cross, break off, and are hidden at the strip's end."""
+    """Masks of two curves that break off, and meet before the strip's end, where one hides the other."""
     rows = np.arange(height)
-    x = np.stack([14 + 8 * np.sin(rows / 9), 30 + 9 * np.cos(rows / 7)])
-    x[1, -12:] = x[0, -12:]
+    first = 14 + 8 * np.sin(rows / 9)
+    x = np.stack([first, first + np.clip(0.7 * (height - 14 - rows), 0, 14)])
     masks = 1 / (1 + np.exp(3 * (np.abs(np.arange(width) + 0.5 - x[..., None]) - 1.6)))
     masks[1, -12:] *= 0.1  # hidden under the other curve
     masks[0, height // 2 : height // 2 + 5] = 0  # a short break
     masks[1, height // 4 : height // 4 + 14] = 0  # a gap
-    masks[0, -2:] *= 0.05
+    masks[0, :3] = 0  # it begins below the strip's first row
     return jax.device_get(prediction_from_masks(jnp.asarray(masks[None], jnp.float32)))
 
 

@@ -71,11 +71,11 @@ def trace_strip(prediction: Prediction, *, config: TraceConfig = TraceConfig()) 
     padding = ((0, 0), (0, 0), (0, bucket(height, unit=LEAST_BUCKET_PX, steps=1) - height))
     across = (*padding, (0, 0))
     padded = Prediction(
-        masks=jnp.asarray(np.pad(prediction.masks, across)),
-        row_log_prob=jnp.asarray(np.pad(prediction.row_log_prob, across)),
-        presence=jnp.asarray(np.pad(prediction.presence, padding)),
+        masks=jax.device_put(np.pad(prediction.masks, across)),
+        row_log_prob=jax.device_put(np.pad(prediction.row_log_prob, across)),
+        presence=jax.device_put(np.pad(prediction.presence, padding)),
     )
-    found = trace(padded, config=config, rows=jnp.asarray(np.int32(height)))
+    found = trace(padded, config=config, rows=jax.device_put(np.int32(height)))
     return jax.tree.map(lambda leaf: np.asarray(leaf)[..., :height], found)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -110,11 +110,11 @@ def predict_strip(
     found = list(predicted_windows(predict, padded, starts, window=window, batch=batch))
     masks, probabilities, presence = (np.concatenate(part)[: len(starts)] for part in zip(*found, strict=True))
     probability = blend(probabilities, starts, height, overlap=overlap)
-    # The axis of the batch is added on the host: on the device, each height would compile a program that does it.
+    # Put there as they are: any operation, `jnp.asarray` too, would compile a program for each height.
     return Prediction(
-        masks=jnp.asarray(blend(masks, starts, height, overlap=overlap)[None]),
-        row_log_prob=jnp.asarray(np.log(np.maximum(probability, TINY))[None]),
-        presence=jnp.asarray(blend(presence, starts, height, overlap=overlap)[None]),
+        masks=jax.device_put(blend(masks, starts, height, overlap=overlap)[None]),
+        row_log_prob=jax.device_put(np.log(np.maximum(probability, TINY))[None]),
+        presence=jax.device_put(blend(presence, starts, height, overlap=overlap)[None]),
     )
 
 
@@ -134,7 +134,7 @@ def predict_whole(
     more = bucket(height, unit=unit, steps=BUCKETS) - height
     found = predict(np.pad(image, ((0, more), (0, 0)), mode="edge")[None])
     masks, row_log_prob, presence = (
-        jnp.asarray(np.asarray(part)[:, :, :height]) for part in (found.masks, found.row_log_prob, found.presence)
+        jax.device_put(np.asarray(part)[:, :, :height]) for part in (found.masks, found.row_log_prob, found.presence)
     )
     return Prediction(masks=masks, row_log_prob=row_log_prob, presence=presence)
 
