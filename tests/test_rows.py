@@ -196,7 +196,7 @@ def test_a_tall_strip_on_four_devices_equals_one_device_in_a_quarter_of_the_memo
         mesh = mesh_of(1, rows)
         placed = jax.device_put(batch, over_rows(mesh))
         whole = jax.device_put(variables, replicated(mesh))
-        answer = jax.jit(partial(net.apply, train=False)).lower(whole, placed.image).compile()
+        answer: Any = jax.jit(partial(net.apply, train=False)).lower(whole, placed.image).compile()
         logits[rows] = np.asarray(answer(whole, placed.image))
         step = compiled_step(config, model, mesh)
         memory[rows] = step.memory_analysis().temp_size_in_bytes / MIB
