@@ -58,6 +58,7 @@ class ModelConfig:
     channels: int = 1  # of the images that it reads: 1 grey, or 3 red, green and blue
     mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
     dtype: str = "auto"  # of the computation: "float32", "bfloat16", or "auto": bfloat16 on accelerators
+    remat: bool = False  # in training, compute each block a second time for the gradient instead of keeping it
 
     def __post_init__(self) -> None:
         require(
@@ -174,6 +175,7 @@ class Config:
     seed: int = 0
     steps: int = 4000
     batch: int = 8  # examples a step, over all devices
+    memory: str = "given"  # or "auto": where a step does not fit, model.remat and optimiser.accumulate are raised
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -186,6 +188,7 @@ class Config:
         require(0 <= self.seed < 2**31, f"seed is {self.seed}; it must be from 0 to {2**31 - 1}.")
         require(self.steps >= 1, f"steps is {self.steps}; it must be at least 1.")
         require(self.batch >= 1, f"batch is {self.batch}; it must be at least 1.")
+        choice("memory", self.memory, ("given", "auto"))
 
 
 def choice(key: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -1,6 +1,7 @@
 """The command `veerjax benchmark`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ def add_benchmark(commands: Any) -> None:
     made.add_argument(
         "--peer-heap", choices=("kept", "stock"), default="kept", help="freed memory, as ours or given back"
     )
+    made.add_argument(
+        "--aot",
+        metavar="TOPOLOGY",
+        help="instead, compile the training step for TPU chips that are not here, such as v5e:2x4; estimates its speed",
+    )
     made.add_argument("--fit-seconds", type=positive, help="also train both for as long and compare F1")
     made.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
 
@@ -42,14 +48,17 @@ def benchmark(arguments: argparse.Namespace) -> int:
     from veerjax.logs.atomic import check_folder, write_json
 
     sweeps, against, plot = arguments.sweep, arguments.against, arguments.plot
-    asked = [bool(sweeps), bool(against), arguments.start_up]
-    require(sum(asked) <= 1, "--sweep, --against and --start-up are different benchmarks; give one of them.")
+    asked = [bool(sweeps), bool(against), arguments.start_up, arguments.aot is not None]
+    require(sum(asked) <= 1, "--sweep, --against, --start-up and --aot are different benchmarks; give one of them.")
     require(plot is None or bool(sweeps), "--plot draws sweeps; give --sweep too.")
     require(arguments.fit_seconds is None or bool(against), "--fit-seconds compares with a peer; give --against too.")
     check_outputs(arguments.json, None)
     if plot is not None:
         check_folder(plot.parent, "--plot")
     config = with_overrides(load_config_file(arguments.config), arguments.overrides)
+    if arguments.aot is not None:
+        # Where libtpu is installed and no TPU is, JAX would look for one first.
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from veerjax.jobs.benchmark import run_benchmark
     from veerjax.performance.stages import memory_errors
     from veerjax.report.benchmark_table import benchmark_table
@@ -61,6 +70,8 @@ def benchmark(arguments: argparse.Namespace) -> int:
             report = benchmark_sweeps(arguments, config)
         elif arguments.start_up:
             report = benchmark_start_up(arguments, config)
+        elif arguments.aot is not None:
+            report = benchmark_aot(arguments, config)
         else:
             report = run_benchmark(config, steps=arguments.steps, warmup=arguments.warmup, progress=on_stderr)
             print(benchmark_table(report))
@@ -116,6 +127,15 @@ def benchmark_start_up(arguments: argparse.Namespace, config: Any) -> dict[str, 
     times = startup_times(config)
     print(startup_table(times))
     return heading(config, steps=1) | {"start_up_s": times}
+
+
+def benchmark_aot(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
+    from veerjax.jobs.aot import run_aot
+    from veerjax.report.aot_table import aot_table
+
+    report = run_aot(config, arguments.aot, progress=on_stderr)
+    print(aot_table(report))
+    return report
 
 
 def on_stderr(text: str) -> None:

@@ -11,6 +11,7 @@ from veerjax.config import Config
 from veerjax.models import build_model
 from veerjax.performance.stages import Bench, memory_errors
 from veerjax.training.loop import warm_start
+from veerjax.training.memory import described, resolved
 from veerjax.training.sharding import DATA, ROWS, check_batch, check_height, data_mesh
 from veerjax.training.stepper import BUILT, build_stepper
 from veerjax.training.workdir import CONFIG_FILE, check_config
@@ -33,15 +34,15 @@ def dry_run(
     Raises:
         InputError: as `train` would raise it, or a step needs more memory than the device has.
     """
+    mesh = data_mesh(rows=config.devices.rows)
+    check_batch(config.batch, mesh)
+    check_height(config.data.height, mesh, stride=build_model(config.model, config.loss).stride)
+    config = resolved(config, mesh, workdir=workdir)
     if workdir and (epath.Path(workdir) / CONFIG_FILE).exists():
         check_config(workdir, config)
     if init_from is not None:
         warm_start(init_from, config)
-    mesh = data_mesh(rows=config.devices.rows)
-    check_batch(config.batch, mesh)
-    model = build_model(config.model, config.loss)
-    check_height(config.data.height, mesh, stride=model.stride)
-    stepper = build_stepper(config, model, mesh, data_dir=data_dir)
+    stepper = build_stepper(config, build_model(config.model, config.loss), mesh, data_dir=data_dir)
     stepper.close()
     built = config.data.setting.startswith(BUILT)
     # A stored example costs a step what a drawn one of its size does, but for the drawing.
@@ -65,7 +66,7 @@ def dry_run(
         f"devices     {mesh.size} x {mesh.devices.flat[0].device_kind}, {examples} examples each{shared}",
         *(f"{name:<12}{list(shape)}" for name, shape in shapes.items()),
         f"parameters  {parameters:,}; state of {state_bytes / MIB:.1f} MiB on each device",
-        f"memory      {stage.peak_bytes / MIB:,.0f} MiB on each device",
+        f"memory      {stage.peak_bytes / MIB:,.0f} MiB on each device; {config.memory}: {described(config)}",
         f"compiled    in {stage.compile_s:.1f} s",
         f"step        {step_s * 1000:,.0f} ms; {config.steps:,} steps in {hours:.1f} h, validations not counted",
     ]

@@ -19,6 +19,30 @@ class Cost:
     image_bytes: int
     activation_bytes: int  # the output of each of those layers
     parameters: int  # trained numbers
+    layers: tuple["Layer", ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """What one convolution or dense layer does."""
+
+    flops: int
+    reads: int  # channels
+    makes: int  # channels
+
+
+def padded_flops(layers: Sequence[Layer], *, side: int) -> int:
+    """The operations of the layers, were channels rounded up to multiples of `side`, as a square matrix unit sees them.
+
+    An upper bound: a compiler may fill the unit with neighbouring pixels instead.
+    """
+
+    def rounded(channels: int) -> int:
+        return -(-channels // side) * side
+
+    return sum(
+        layer.flops * rounded(layer.reads) * rounded(layer.makes) // (layer.reads * layer.makes) for layer in layers
+    )
 
 
 def forward_cost(net: nn.Module, image: tuple[int, int, int, int], **call: Any) -> Cost:
@@ -32,12 +56,14 @@ def forward_cost(net: nn.Module, image: tuple[int, int, int, int], **call: Any) 
         image: shape of the batch of images
         **call: further keywords of the net
     """
-    layers: list[tuple[int, int]] = []
+    layers: list[tuple[Layer, int]] = []
 
     def record(call_layer: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
         made = call_layer(*args, **kwargs)
         if isinstance(context.module, (nn.Conv, nn.Dense)) and context.method_name == "__call__":
-            layers.append((2 * made.size * _reads(context.module, args[0].shape[-1]), made.size * made.dtype.itemsize))
+            reads, makes = args[0].shape[-1], made.shape[-1]
+            flops = 2 * made.size * _reads(context.module, reads)
+            layers.append((Layer(flops=flops, reads=reads, makes=makes), made.size * made.dtype.itemsize))
         return made
 
     def run(key: jax.Array) -> Any:
@@ -45,13 +71,14 @@ def forward_cost(net: nn.Module, image: tuple[int, int, int, int], **call: Any) 
             return net.init(key, jnp.zeros(image), **call)
 
     variables = jax.eval_shape(run, jax.random.key(0))
-    flops, outputs = zip(*layers, strict=True)
+    kinds, outputs = zip(*layers, strict=True)
     return Cost(
-        flops=sum(flops),
-        first_flops=flops[0],
+        flops=sum(layer.flops for layer in kinds),
+        first_flops=kinds[0].flops,
         image_bytes=4 * math.prod(image),
         activation_bytes=sum(outputs),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
+        layers=kinds,
     )
 
 

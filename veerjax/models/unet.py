@@ -5,6 +5,7 @@ dense layer with depth-to-space (a 2 x 2 transposed convolution with a faster gr
 space-to-depth stem.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import cast
 
@@ -68,6 +69,7 @@ class UNet(nn.Module):
     norm: str
     dtype: jnp.dtype
     outputs: int = NUM_CLASSES  # channels of logits
+    remat: bool = False  # keep a block's input alone for the gradient, and compute the rest of it once more
 
     @property
     def stride(self) -> int:
@@ -94,15 +96,21 @@ class UNet(nn.Module):
         return lambda: nn.LayerNorm(dtype=self.dtype)
 
     def levels(self, x: Images, norm: Callable[[], nn.Module]) -> Images:
+        kind, number = nn.remat(Block) if self.remat else Block, itertools.count()
+
+        def block(width: int, x: Images) -> Images:
+            # Named, so that remat, which is another class to Flax, has the same parameters.
+            return kind(width, norm, self.dtype, name=f"Block_{next(number)}")(x)
+
         skips = []
         for width in self.features[:-1]:
-            x = Block(width, norm, self.dtype)(x)
+            x = block(width, x)
             skips.append(x)
             x = pool(x)
-        x = Block(self.features[-1], norm, self.dtype)(x)
+        x = block(self.features[-1], x)
         for width, skip in zip(reversed(self.features[:-1]), reversed(skips), strict=True):
             x = depth_to_space(nn.Dense(4 * width, dtype=self.dtype)(x))
-            x = Block(width, norm, self.dtype)(jnp.concatenate([x, skip], axis=-1))
+            x = block(width, jnp.concatenate([x, skip], axis=-1))
         return x
 
 
@@ -122,6 +130,7 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         norm=config.norm,
         dtype=compute_dtype(config.dtype),
         outputs=head.outputs,
+        remat=config.remat,
     )
 
     def init(key: PRNGKeyArray) -> Variables:

@@ -1,7 +1,6 @@
 """What is timed: drawing, reading, the two computations alone, and the training step as it runs."""
 
 import functools
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,13 +22,12 @@ from veerjax.models.model import Model
 from veerjax.performance.roofline import Work, prediction_work, training_work
 from veerjax.synthesis.draw import draw_batch
 from veerjax.tracing.trace import trace
+from veerjax.training.memory import GIB, device_bytes, out_of_memory, peak_bytes, shapes_on
 from veerjax.training.sharding import over_examples, over_rows, replicated
 from veerjax.training.state import TrainState
-from veerjax.training.stepper import initial, prepared, step_of
+from veerjax.training.stepper import initial, prepared, read_step
 from veerjax.training.steps import eval_step
 from veerjax.types import Batch, Prediction
-
-GIB = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +77,11 @@ class Bench:
     def batch_shape(self) -> Batch:
         indices = jax.ShapeDtypeStruct((self.config.batch,), jnp.int32)
         shape = jax.eval_shape(self.draw, indices)
-        return _placed(shape, over_rows(self.mesh))
+        return shapes_on(shape, over_rows(self.mesh))
 
     @functools.cached_property
     def state_shape(self) -> TrainState:
-        return _placed(jax.eval_shape(self.initial, jax.random.key(0)), replicated(self.mesh))
+        return shapes_on(jax.eval_shape(self.initial, jax.random.key(0)), replicated(self.mesh))
 
     def initial(self, key: jax.Array) -> TrainState:
         return initial(key, config=self.config, model=self.model)
@@ -147,10 +145,7 @@ class Bench:
 
     def train_step(self) -> Any:
         """The training step on a given batch, jitted; it takes the state away."""
-        whole, split = replicated(self.mesh), over_rows(self.mesh)
-        return jax.jit(
-            step_of(self.config, self.model), donate_argnums=0, in_shardings=(whole, split), out_shardings=whole
-        )
+        return read_step(self.config, self.model, self.mesh)
 
     def train(self) -> Stage:
         """The training step on a fixed batch."""
@@ -224,18 +219,6 @@ def _threaded(step: Callable[[Any], Any], start: Callable[[], Any]) -> Callable[
     return run
 
 
-def _placed(shapes: Any, sharding: Any) -> Any:
-    placed = jax.tree.broadcast(sharding, shapes)
-    return jax.tree.map(lambda leaf, at: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=at), shapes, placed)
-
-
-def peak_bytes(compiled: Any) -> int:
-    """What a compiled step holds at once: arguments, results and temporaries."""
-    memory = compiled.memory_analysis()
-    held = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
-    return held - memory.alias_size_in_bytes
-
-
 def check_memory(needed: int, there: int | None, *, batch: int, devices: int) -> None:
     """Refuses a step that would not fit, before anything is allocated.
 
@@ -257,14 +240,6 @@ def check_memory(needed: int, there: int | None, *, batch: int, devices: int) ->
     )
 
 
-def device_bytes(mesh: Mesh) -> int | None:
-    """The memory of one device of a mesh, or None where it does not say; simulated devices share the machine's."""
-    device = mesh.devices.flat[0]
-    if device.platform == "cpu":
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // mesh.size
-    return (device.memory_stats() or {}).get("bytes_limit")
-
-
 def physical_devices(mesh: Mesh) -> int:
     """Simulated devices share one processor, and count once."""
     return 1 if mesh.devices.flat[0].platform == "cpu" else mesh.size
@@ -280,6 +255,6 @@ def memory_errors(batch: int) -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
+        if not out_of_memory(error):
             raise
         raise InputError(f"batch {batch} used up the memory of the device; write a smaller --set batch=N.") from error

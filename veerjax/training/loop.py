@@ -22,6 +22,7 @@ from veerjax.training.checkpoint import BEST, BEST_FIGURE, BEST_STEP, Checkpoint
 from veerjax.training.fault import report_fault
 from veerjax.training.identity import adopt_identity, identity_of
 from veerjax.training.kept import FOLDER, kept_steps
+from veerjax.training.memory import resolved
 from veerjax.training.profiling import Profile
 from veerjax.training.record import Record
 from veerjax.training.same import check_shared, facts_of
@@ -78,8 +79,9 @@ def train(
     mesh = data_mesh(devices, rows=config.devices.rows)
     hosts.check_devices(mesh.devices.flatten().tolist())
     check_batch(config.batch, mesh)
+    check_height(config.data.height, mesh, stride=build_model(config.model, config.loss).stride)
+    config = resolved(config, mesh, workdir=workdir)
     model = build_model(config.model, config.loss)
-    check_height(config.data.height, mesh, stride=model.stride)
     stepper = build_stepper(config, model, mesh, data_dir=data_dir)
     warm = None if init_from is None or begun else warm_start(init_from, config)
     identity = identity_of(config, data_dir=data_dir, init_from=init_from)
@@ -172,7 +174,7 @@ def warm_start(name: str, config: Config) -> Variables:
     weights = load_weights(name)
     ours, theirs = config.model, weights.config.model
     # How they are read, not what they are.
-    like = replace(theirs, mirror=ours.mirror, dtype=ours.dtype)
+    like = replace(theirs, mirror=ours.mirror, dtype=ours.dtype, remat=ours.remat)
     if (theirs.head, ours.head) == ("softmax", "sigmoid"):
         like = replace(like, head="sigmoid")
     other = differences(to_dict(like), to_dict(ours), prefix="model.")

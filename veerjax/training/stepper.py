@@ -120,6 +120,12 @@ def drawn_step(config: Config, model: Model, mesh: Mesh, *, setting: str) -> Any
     return jax.jit(drawn, donate_argnums=0, in_shardings=whole, out_shardings=whole)
 
 
+def read_step(config: Config, model: Model, mesh: Mesh) -> Any:
+    """The compiled step on a batch that is given to it."""
+    whole, split = replicated(mesh), over_rows(mesh)
+    return jax.jit(step_of(config, model), donate_argnums=0, in_shardings=(whole, split), out_shardings=whole)
+
+
 class DrawnSteps:
     """Steps that draw their own batches, each stage of the curriculum compiled when it is reached."""
 
@@ -173,11 +179,9 @@ class BuiltSteps:
             f"data.width are {config.data.height} x {config.data.width}; write --set data.height={height} "
             f"--set data.width={width}.",
         )
-        self._split, whole = over_rows(mesh), replicated(mesh)
+        self._split = over_rows(mesh)
         self._places = places_here(mesh, config.batch)
-        self._step = jax.jit(
-            step_of(config, model), donate_argnums=0, in_shardings=(whole, self._split), out_shardings=whole
-        )
+        self._step = read_step(config, model, mesh)
         self._stream: Batches | None = None
         self._next = -1
 

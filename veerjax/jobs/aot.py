@@ -1,0 +1,73 @@
+"""A config compiled for TPU chips that are not there: memory, work, what is sent, and an estimate of the speed."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from veerjax.config import Config
+from veerjax.jobs.benchmark import heading
+from veerjax.performance.aot import compiled_or_refused, for_tpu, load_of, topology_of
+from veerjax.performance.scaling import LEFT_OUT, bound, collective_s, examples_per_s, step_s, weak_scaling
+from veerjax.performance.stages import Bench
+from veerjax.training.sharding import check_batch
+from veerjax.training.stepper import check_portions
+
+Report = dict[str, Any]
+
+
+def run_aot(config: Config, name: str, *, progress: Callable[[str], None] = print) -> Report:
+    """DESIGN's `benchmark` JSON with its part `aot`; nothing is run.
+
+    Args:
+        config: of a training, its batch over all chips
+        name: of a topology, such as `v5e:2x4`
+        progress: told what is being done
+
+    Raises:
+        InputError: no such topology, no libtpu, or a batch that does not divide over the chips or fit into them.
+    """
+    topology, config = topology_of(name), for_tpu(config)
+    mesh, chip, shape = topology.mesh, topology.chip, topology.shape
+    check_batch(config.batch, mesh)
+    check_portions(config, mesh)
+    progress(f"compiling the step of batch {config.batch} for {name} ({topology.chips} chips) ...")
+    compiled = compiled_or_refused(config, topology, progress)
+    load = load_of(compiled, config, topology)
+    seconds = step_s(load, chip, shape)
+    padded = step_s(load, chip, shape, padded=True)
+    bench = Bench.of(config, mesh)
+    return {
+        **heading(config, steps=0, devices=len(topology.devices)),
+        "device": topology.devices[0].device_kind,
+        "compile_s": compiled.compile_s,
+        "model_flops_per_step": bench.training_work.flops,
+        "compulsory_bytes_per_step": bench.training_work.bytes,
+        "peak_flops": chip.flops_per_s * topology.chips,
+        "peak_bytes_per_s": chip.hbm_bytes_per_s * topology.chips,
+        "aot": {
+            "topology": name,
+            "chips": topology.chips,
+            "devices": len(topology.devices),
+            "chip": asdict(chip),
+            "batch_per_chip": config.batch / topology.chips,
+            "hbm_bytes_per_chip": compiled.needed_bytes * chip.devices,
+            "hbm_bytes_there": chip.hbm_bytes,
+            "memory_bytes_per_chip": {
+                "arguments": compiled.arguments_bytes * chip.devices,
+                "outputs": compiled.outputs_bytes * chip.devices,
+                "temporaries": compiled.temporaries_bytes * chip.devices,
+                "code": compiled.code_bytes * chip.devices,
+            },
+            "compiler_flops_per_chip": compiled.flops * chip.devices,
+            "padded_flops_per_chip": load.padded_flops * chip.devices,
+            "bytes_per_chip": compiled.bytes * chip.devices,
+            "collectives": {kind: asdict(sent) for kind, sent in compiled.collectives.items()},
+            "collective_ms": collective_s(load, chip, shape) * 1e3,
+            "bound": bound(load, chip),
+            "estimated_step_ms": seconds * 1e3,
+            "estimated_examples_per_s": examples_per_s(load, chip, shape, seconds),
+            "estimated_examples_per_s_padded": examples_per_s(load, chip, shape, padded),
+            "weak_scaling": weak_scaling(load, chip),
+            "left_out": list(LEFT_OUT),
+        },
+    }
