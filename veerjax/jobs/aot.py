@@ -30,8 +30,7 @@ def run_aot(config: Config, name: str, *, progress: Callable[[str], None] = prin
     mesh, chip, shape = topology.mesh, topology.chip, topology.shape
     check_batch(config.batch, mesh)
     check_portions(config, mesh)
-    progress(f"compiling the step of batch {config.batch} for {name} ({topology.chips} chips) ...")
-    compiled = compiled_or_refused(config, topology, progress)
+    config, compiled = compiled_or_refused(config, topology, progress)
     load = load_of(compiled, config, topology)
     seconds = step_s(load, chip, shape)
     padded = step_s(load, chip, shape, padded=True)
@@ -49,6 +48,7 @@ def run_aot(config: Config, name: str, *, progress: Callable[[str], None] = prin
             "chips": topology.chips,
             "devices": len(topology.devices),
             "chip": asdict(chip),
+            "accumulate": config.optimiser.accumulate,
             "batch_per_chip": config.batch / topology.chips,
             "hbm_bytes_per_chip": compiled.needed_bytes * chip.devices,
             "hbm_bytes_there": chip.hbm_bytes,

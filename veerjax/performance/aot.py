@@ -18,7 +18,15 @@ from veerjax.models.cost import padded_flops
 from veerjax.performance.chips import EXAMPLES, Chip, parsed, size
 from veerjax.performance.collectives import Collective, collectives
 from veerjax.performance.scaling import Load
-from veerjax.training.memory import batch_shape, lowered_step, out_of_memory, peak_bytes, unit_batch
+from veerjax.training.memory import (
+    batch_shape,
+    described,
+    frugal,
+    lowered_step,
+    out_of_memory,
+    peak_bytes,
+    unit_batch,
+)
 from veerjax.training.sharding import data_mesh
 
 GIB = 2**30
@@ -154,25 +162,29 @@ def load_of(compiled: Compiled, config: Config, topology: Topology) -> Load:
     )
 
 
-def compiled_or_refused(config: Config, topology: Topology, progress: Progress) -> Compiled:
-    """The compiled step.
+def compiled_or_refused(config: Config, topology: Topology, progress: Progress) -> tuple[Config, Compiled]:
+    """The compiled step, and its config: with `memory` "auto" the first of the frugal ones that the compiler takes.
 
     Raises:
         InputError: it does not fit; the largest batch found that does, by compiling it, is named.
     """
-    mesh = topology.mesh
-    try:
-        return compiled_step(config, mesh)
-    except TooLarge as error:
-        there = error.there or topology.chip.hbm_bytes / topology.chip.devices
-        needs = "more" if error.used is None else f"{error.used / GIB:.1f} GiB"
-        progress(f"batch {config.batch} does not fit; looking for the largest that does ...")
-        largest = largest_batch(config, mesh, there=there, used=error.used, compiled=compiled_step)
-        advice = f"write --set batch={largest}, which fits" if largest else "write smaller data.height and data.width"
-        raise InputError(
-            f"a step of batch {config.batch} on {topology.name} needs {needs} of each device's {there / GIB:.2f} GiB; "
-            f"{advice}, or let it take more time: model.remat=true, optimiser.accumulate=2."
-        ) from error
+    mesh, refused = topology.mesh, None
+    for tried in frugal(config, mesh) if config.memory == "auto" else [config]:
+        progress(f"compiling batch {tried.batch} for {topology.name} with {described(tried)} ...")
+        try:
+            return tried, compiled_step(tried, mesh)
+        except TooLarge as error:
+            config, refused = tried, error
+    assert refused is not None
+    there = refused.there or topology.chip.hbm_bytes / topology.chip.devices
+    needs = "more" if refused.used is None else f"{refused.used / GIB:.1f} GiB"
+    progress("it does not fit; looking for the largest batch that does ...")
+    largest = largest_batch(config, mesh, there=there, used=refused.used, compiled=compiled_step)
+    advice = f"write --set batch={largest}, which fits" if largest else "write smaller data.height and data.width"
+    raise InputError(
+        f"a step of batch {config.batch} on {topology.name} needs {needs} of each device's {there / GIB:.2f} GiB; "
+        f"{advice}, or let it take more time: --set memory=auto."
+    ) from refused
 
 
 def largest_batch(

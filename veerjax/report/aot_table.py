@@ -42,7 +42,7 @@ def aot_table(report: Report) -> str:
         for row in aot["weak_scaling"]
     ]
     table = aligned([("chips", "shape", "step ms", "examples/s", "t(1) / t(n)"), *scaling])
-    left_out = "An upper bound from published peaks, not a measurement. Left out: " + "; ".join(aot["left_out"]) + "."
+    left_out = "An estimate from published peaks, not a measurement. Left out: " + "; ".join(aot["left_out"]) + "."
     return "\n".join([head, "", *facts(report), "", *table, "", left_out])
 
 
@@ -60,7 +60,7 @@ def facts(report: Report) -> list[str]:
         f"sent in a step    {sent or 'nothing'}",
         f"estimate          {aot['estimated_examples_per_s']:,.0f} examples/s, bound by {aot['bound']}: "
         f"{aot['estimated_step_ms']:.3f} ms a step, of which {aot['collective_ms']:.3f} ms are collectives",
-        f"at the worst      {aot['estimated_examples_per_s_padded']:,.0f} examples/s, were channels padded to "
+        f"with padding      {aot['estimated_examples_per_s_padded']:,.0f} examples/s, were channels rounded up to multiples of "
         f"{aot['chip']['mxu']}: {aot['padded_flops_per_chip'] / 1e9:.4g} GFLOP",
     ]
 

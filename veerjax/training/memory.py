@@ -139,7 +139,10 @@ def fitted(
     for chosen in frugal(config, mesh):
         least = needed(chosen, mesh)
         if least is not None and least <= room:
-            return chosen, f"memory = auto: {described(chosen)} needs {least / GIB:.2f} of {there / GIB:.2f} GiB."
+            return (
+                chosen,
+                f"memory = auto: {described(chosen)} needs {least / GIB:.2f} of {there / GIB:.2f} GiB on each device.",
+            )
     needs = "more than there is" if least is None else f"{least / GIB:.2f} GiB"
     raise InputError(
         f"memory = auto finds nothing that fits: with {described(chosen)} a step of batch {config.batch} needs "
