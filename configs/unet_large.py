@@ -1,4 +1,4 @@
-"""A net for a pod slice: 22 M parameters at 512 x 512 px, four times the width and pixels of the default.
+"""A net for a pod slice: 20.6 M parameters at 512 x 512 px, four times the width and pixels of the default.
 
 Wide enough that the finest levels fill a TPU's matrix unit by half and the others wholly; docs/tpu.md says what it
 would need and do on 1 to 256 chips. Compiled for TPUs, not trained yet: no result is claimed for it.

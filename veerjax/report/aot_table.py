@@ -60,8 +60,8 @@ def facts(report: Report) -> list[str]:
         f"sent in a step    {sent or 'nothing'}",
         f"estimate          {aot['estimated_examples_per_s']:,.0f} examples/s, bound by {aot['bound']}: "
         f"{aot['estimated_step_ms']:.3f} ms a step, of which {aot['collective_ms']:.3f} ms are collectives",
-        f"with padding      {aot['estimated_examples_per_s_padded']:,.0f} examples/s, were channels rounded up to multiples of "
-        f"{aot['chip']['mxu']}: {aot['padded_flops_per_chip'] / 1e9:.4g} GFLOP",
+        f"padded            {aot['estimated_examples_per_s_padded']:,.0f} examples/s, channels rounded up to multiples "
+        f"of {aot['chip']['mxu']}: {aot['padded_flops_per_chip'] / 1e9:.4g} GFLOP",
     ]
 
 
