@@ -146,18 +146,20 @@ def compiled_step(config: Config, mesh: Mesh) -> Compiled:
 def load_of(compiled: Compiled, config: Config, topology: Topology) -> Load:
     """What one device does, for an estimate; operations by the layers' definition, where the compiler counts fewer.
 
-    Accumulation is a loop, whose body the compiler counts once.
+    It does for accumulation, a loop whose body it counts once: its bytes are then taken as often as its operations fall
+    short.
     """
     model = build_model(config.model, config.loss)
     batch, height, width, channels = batch_shape(config, topology.mesh).image.shape
     cost = model.cost((batch, height, width, channels))
     devices, passes = len(topology.devices), 4 if config.model.remat else 3
     flops = (passes * cost.flops - cost.first_flops) / devices
+    times = max(flops / compiled.flops, 1.0) if compiled.flops and config.optimiser.accumulate > 1 else 1.0
     return Load(
         examples=config.batch / devices,
         flops=max(flops, compiled.flops),
         padded_flops=max(flops, passes * padded_flops(cost.layers, side=topology.chip.mxu) / devices),
-        bytes=compiled.bytes,
+        bytes=compiled.bytes * times,
         collectives=compiled.collectives,
     )
 

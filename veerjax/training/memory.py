@@ -75,7 +75,7 @@ def peak_bytes(compiled: Any) -> int:
 
 def device_bytes(mesh: Mesh) -> int | None:
     """The memory of one device of a mesh, or None where it does not say; simulated devices share the machine's."""
-    device = mesh.devices.flat[0]
+    device = mesh.local_devices[0]  # another process's device does not say
     if device.platform == "cpu":
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // mesh.size
     return (device.memory_stats() or {}).get("bytes_limit")
@@ -173,7 +173,8 @@ def resolved(config: Config, mesh: Mesh, *, workdir: Any = None) -> Config:
             return with_choice(config, begun)
     check_portions(config, mesh)
     chosen, line = fitted(config, mesh)
-    print(f"veerjax: {line}", file=sys.stderr)
+    if jax.process_index() == 0:
+        print(f"veerjax: {line}", file=sys.stderr)
     return chosen
 
 
