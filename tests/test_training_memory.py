@@ -43,11 +43,16 @@ def batch() -> Batch:
 
 def gradients(batch: Batch) -> Iterator[tuple[Any, int]]:
     """Loss, running statistics and gradients without and with remat, and the temporaries of each program [bytes]."""
-    for remat in (False, True):
-        model = build_model(ModelConfig(features=(16, 32, 64), dtype="float32", remat=remat), LossConfig())
-        variables = jax.jit(model.init)(jax.random.key(0))
+    models = [
+        build_model(ModelConfig(features=(8, 16, 32), dtype="float32", remat=remat), LossConfig())
+        for remat in (False, True)
+    ]
+    plain, again = (jax.eval_shape(model.init, jax.random.key(0)) for model in models)
+    assert plain == again, "remat has the same parameters"
+    variables = jax.jit(models[0].init)(jax.random.key(0))
+    for model in models:
 
-        def loss(params: Any, model: Any = model, variables: Any = variables) -> Any:
+        def loss(params: Any, model: Any = model) -> Any:
             return model.loss({**variables, "params": params}, batch, jax.random.key(0))
 
         compiled = jax.jit(jax.value_and_grad(loss, has_aux=True)).lower(variables["params"]).compile()
