@@ -7,9 +7,13 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 import pytest
+
+if TYPE_CHECKING:
+    from host_processes import Hosts
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -19,6 +23,16 @@ def _programs_end_with_their_module() -> Iterator[None]:
     """XLA maps what it compiles into memory, and Linux allows a process 65,530 maps: too few for the whole suite."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator["Hosts"]:
+    """Starts commands as several processes whose files lie in the test's folder."""
+    from host_processes import Hosts
+
+    made = Hosts(tmp_path)
+    yield made
+    made.end()
 
 
 @pytest.fixture(scope="session")

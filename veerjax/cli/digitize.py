@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from veerjax.cli.arguments import WEIGHTS_HELP, command, positive
+from veerjax.cli.hosts import add_hosts, check_hosts, with_others
 
 
 def add_digitize(commands: Any) -> None:
@@ -18,9 +19,16 @@ def add_digitize(commands: Any) -> None:
     )
     made.add_argument("--rows", type=positive, default=1, help="devices that share a strip's height (%(default)s)")
     made.add_argument("--step", type=float, help="depth step (0.5 ft or 0.1 m)")
+    add_hosts(made)
 
 
 def digitize(arguments: argparse.Namespace) -> int:
+    check_hosts(arguments)
+    return with_others(arguments, lambda _: run(arguments)) if arguments.distributed else run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The reading itself, in this process."""
     from veerjax.jobs.digitize import digitize_scans
 
     return digitize_scans(

@@ -2,9 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from veerjax.cli.arguments import WEIGHTS_HELP, check_outputs, command, positive
+from veerjax.cli.hosts import add_hosts, check_hosts, with_others
+
+if TYPE_CHECKING:
+    from veerjax.jobs.evaluate import Evaluation
 
 
 def add_evaluate(commands: Any) -> None:
@@ -24,6 +28,7 @@ def add_evaluate(commands: Any) -> None:
     )
     made.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     made.add_argument("--report", type=Path, metavar="DIR", help="also write a page with plots here: DIR/index.html")
+    add_hosts(made)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -32,12 +37,15 @@ def evaluate(arguments: argparse.Namespace) -> int:
     named, paired = len(arguments.weights), arguments.paired
     times = {1: "once", 2: "twice"}.get(named, f"{named} times")
     require(named == (2 if paired else 1), f"--weights was given {times}; give one, or two with --paired.")
-    json_file, page = arguments.json, arguments.report
-    check_outputs(json_file, page)
-    from veerjax.jobs.evaluate import difference_of, report_of, run_evaluation
-    from veerjax.logs.atomic import write_json
-    from veerjax.report.paired import paired_table
-    from veerjax.report.tables import text_table
+    check_outputs(arguments.json, arguments.report)
+    check_hosts(arguments)
+    return with_others(arguments, lambda _: run(arguments)) if arguments.distributed else run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The evaluation itself, in this process; of several, the first shows and writes what was found."""
+    from veerjax.jobs.evaluate import run_evaluation
+    from veerjax.training import hosts
 
     evaluation = run_evaluation(
         arguments.weights,
@@ -49,9 +57,20 @@ def evaluate(arguments: argparse.Namespace) -> int:
         metrics=arguments.metrics,
         rows=arguments.rows,
     )
+    return hosts.from_first(lambda: shown(evaluation, arguments), wait_s=hosts.WORK_S)
+
+
+def shown(evaluation: "Evaluation", arguments: argparse.Namespace) -> int:
+    """Prints the figures, and writes what else was asked for."""
+    from veerjax.jobs.evaluate import difference_of, report_of
+    from veerjax.logs.atomic import write_json
+    from veerjax.report.paired import paired_table
+    from veerjax.report.tables import text_table
+
+    json_file, page = arguments.json, arguments.report
     report = report_of(evaluation)
     print(text_table(report))
-    if paired:
+    if arguments.paired:
         report["paired"] = difference_of(evaluation)
         print(paired_table(report))
     if json_file is not None:

@@ -6,6 +6,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 from veerjax.cli import parent
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from veerjax.training.signals import StopRequest
 
 CONNECT_S = 300
+# What the user can do where another process is gone.
+GO_ON = "The last saved step stands, and the same command for all processes goes on from there, on fewer devices too."
+ANEW = "Give the same command for all processes again."
+INTERRUPTED = 130  # exit code, as a shell's
 
 
 def add_hosts(made: argparse.ArgumentParser) -> None:
@@ -67,35 +72,41 @@ def check_hosts(arguments: argparse.Namespace) -> None:
         )
 
 
-def with_others(arguments: argparse.Namespace, run: "Callable[[StopRequest], int]") -> int:
+def with_others(
+    arguments: argparse.Namespace, run: "Callable[[StopRequest | None], int]", *, workdir: str | None = None
+) -> int:
     """Runs a command as one of several processes.
 
     Args:
-        arguments: those of `add_hosts`, and `workdir`
-        run: the command, once the others are found; it looks for the signal that asks it to stop
+        arguments: those of `add_hosts`
+        run: the command, once the others are found
+        workdir: of a training: `run` looks for the signal that asks it to save there and stop; other commands are given
+            None, and a signal ends them
     """
     if parent.is_child():
-        _child(arguments, run)
+        _child(arguments, run, saves=workdir is not None)
     known = arguments.coordinator is not None
     who = f"process {arguments.process_id} of {arguments.num_processes}" if known else "the process"
     return parent.supervised(
         who=f"{who} on {socket.gethostname()}",
         where=arguments.coordinator or "the cluster's coordinator",
-        workdir=arguments.workdir,
+        workdir=workdir,
+        again=ANEW if workdir is None else GO_ON,
         timeout_s=arguments.connect_timeout,
     )
 
 
-def _child(arguments: argparse.Namespace, run: "Callable[[StopRequest], int]") -> NoReturn:
+def _child(arguments: argparse.Namespace, run: "Callable[[StopRequest | None], int]", *, saves: bool) -> NoReturn:
     """The work; ends the process, since a thread may be left in C++ that waits for who is gone."""
     parent.begin()
     from veerjax.training import hosts
     from veerjax.training.ending import Ending
     from veerjax.training.signals import StopRequest
 
-    with StopRequest() as stop:
+    with StopRequest() if saves else nullcontext() as stop:
         ending = Ending()
-        stop.farewell = ending.tell_and_wait
+        if stop is not None:
+            stop.farewell = ending.tell_and_wait
 
         def work() -> int:
             numbers = (arguments.coordinator, arguments.num_processes, arguments.process_id)
@@ -126,6 +137,8 @@ def _outcome(work: Callable[[], int]) -> tuple[int, str]:
         if hosts.lost(error):
             return parent.LOST, ""
         return error.exit_code, str(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED, "interrupted."
     except Exception as error:
         if hosts.lost(error):
             # For the parent's log: what the runtime said to Python.

@@ -26,17 +26,17 @@ PARENT_DIED = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 LOOK_S = 0.1
 LOST = 76  # a child's exit code where another process is gone; the parent turns it into 1
 STATUS = re.compile(r"absl::Status: (.+)")
-AGAIN = "The last saved step stands, and the same command for all processes goes on from there, on fewer devices too."
 CHECK = "see that all are started, with the same --coordinator and --num-processes, and that nothing keeps them apart."
 
 
-def supervised(*, who: str, where: str, workdir: str, timeout_s: int) -> int:
+def supervised(*, who: str, where: str, workdir: str | None, again: str, timeout_s: int) -> int:
     """Runs this program as a child, and returns its exit code; for one that has none to give, 1 or 2 with a sentence.
 
     Args:
         who: this process, in words
         where: where it looks for the others, in words
         workdir: where the runtime's own words are kept when they matter; a remote one has no place for them
+        again: what the user can do where another process is gone
         timeout_s: for finding the others
     """
     with tempfile.TemporaryDirectory(prefix="veerjax-") as folder:
@@ -57,10 +57,10 @@ def supervised(*, who: str, where: str, workdir: str, timeout_s: int) -> int:
             status = STATUS.search(log.read_text(errors="replace"))
             return ended(2, f"{who} could not join the others at {where} ({status[1] if status else 'abort'}); {CHECK}")
         if child.returncode in (-signal.SIGABRT, LOST):
-            return ended(1, f"another process is gone or out of reach, so {who} has ended{kept(log, workdir)}. {AGAIN}")
+            return ended(1, f"another process is gone or out of reach, so {who} has ended{kept(log, workdir)}. {again}")
         if child.returncode < 0:
             name = signal.Signals(-child.returncode).name
-            return ended(1, f"{who} was ended by {name}{kept(log, workdir)}. {AGAIN}")
+            return ended(1, f"{who} was ended by {name}{kept(log, workdir)}. {again}")
         return child.returncode
 
 
@@ -111,10 +111,12 @@ def heard(line: int, *, until: str | None, timeout_s: float | None) -> str | Non
     return said
 
 
-def kept(log: Path, workdir: str) -> str:
+def kept(log: Path, workdir: str | None) -> str:
     """Moves the runtime's words into the work directory, and says where they are; nothing where there are none."""
+    if workdir is None or "://" in workdir:
+        return ""
     folder = Path(workdir)
-    if "://" in workdir or not folder.is_dir() or not log.exists():
+    if not folder.is_dir() or not log.exists():
         return ""
     place = folder / f"runtime-{os.uname().nodename}-{os.getpid()}.log"
     try:

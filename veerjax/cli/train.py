@@ -47,14 +47,14 @@ def train(arguments: argparse.Namespace) -> int:
         return 0
     require(bool(arguments.workdir), "train needs --workdir, the folder for its checkpoints; or give --dry-run.")
     if arguments.distributed:
-        return with_others(arguments, lambda stop: run(arguments, stop))
+        return with_others(arguments, lambda stop: run(arguments, stop), workdir=arguments.workdir)
     from veerjax.training.signals import StopRequest
 
     with StopRequest() as stop:  # before what takes seconds to import
         return run(arguments, stop)
 
 
-def run(arguments: argparse.Namespace, stop: "StopRequest") -> int:
+def run(arguments: argparse.Namespace, stop: "StopRequest | None") -> int:
     """The training itself, in this process."""
     from veerjax.config import load_config_file, with_overrides
 

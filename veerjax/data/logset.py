@@ -44,15 +44,17 @@ class LogSet:
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def portions(self, batch: int) -> Iterator[Portion]:
+    def portions(self, batch: int, *, of: Sequence[int] | None = None) -> Iterator[Portion]:
         """Every log exactly once, logs of a size together; the last portion of a size repeats its last log as invalid.
 
         Args:
             batch: logs at a time
+            of: positions of the logs that are read; all by default
         """
-        sizes = np.asarray(self.sizes)
+        chosen = np.arange(len(self)) if of is None else np.asarray(of, int)
+        sizes = np.asarray(self.sizes)[chosen]
         for size in np.unique(sizes, axis=0):
-            positions = np.flatnonzero((sizes == size).all(axis=1))
+            positions = chosen[(sizes == size).all(axis=1)]
             for start in range(0, len(positions), batch):
                 yield self.portion(positions[start : start + batch], batch=batch)
 

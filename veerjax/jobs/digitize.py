@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from veerjax.config import choice, require
 from veerjax.errors import InputError
-from veerjax.jobs.reader import ClassicalReader, TrackCurves, TrackReader, load
+from veerjax.jobs.reader import ClassicalReader, Reader, TrackCurves, TrackReader, load
 from veerjax.logs.atomic import replacing
 from veerjax.logs.calibration import Calibration, read_calibration
 from veerjax.logs.las import write_las
@@ -23,6 +23,8 @@ from veerjax.logs.resample import DEFAULT_STEP, regular_index, resample
 from veerjax.logs.scan import read_scan
 from veerjax.logs.tables import pixel_columns, write_pixels_csv, write_values_csv
 from veerjax.report.overlay import overlay
+from veerjax.training import hosts
+from veerjax.training.stored import digest
 from veerjax.version import __version__
 
 TRACERS = ("learned", "classical")
@@ -40,6 +42,9 @@ def digitize_scans(
 ) -> int:
     """Reads each scan and writes `<stem>.*` and `summary.json` into `out`.
 
+    Of several processes (`hosts`), each calls it alike and reads its share of the scans on its own devices; the first
+    one writes the summary of all.
+
     Args:
         scans: image files
         out: folder, made if it is not there
@@ -53,7 +58,9 @@ def digitize_scans(
         0, or 1 if some of several scans failed.
 
     Raises:
-        InputError: no scan could be read, or what holds for all of them is wrong.
+        InputError: no scan could be read, what holds for all of them is wrong, or another process was started
+            otherwise.
+        PeerLost: another process of the same work says nothing.
     """
     check_inputs(scans, out, step)
     choice("--tracer", tracer, TRACERS)
@@ -61,9 +68,12 @@ def digitize_scans(
     scale = None if calibration is None else read_calibration(calibration)
     first = read_scan(scans[0]) if len(scans) == 1 else None  # refused before the weights are loaded
     reader = load(weights, rows=rows) if tracer == "learned" else ClassicalReader()
+    if not hosts.alone():
+        hosts.agree(facts_of(scans, out, reader, calibration=scale, step=step))
     out.mkdir(parents=True, exist_ok=True)
     summaries = []
-    for path in tqdm(scans, unit="scan", desc="digitize", disable=len(scans) == 1, file=sys.stderr):
+    mine = [scans[index] for index in hosts.share(len(scans), of="scans")]
+    for path in tqdm(mine, unit="scan", desc="digitize", disable=len(mine) == 1, file=sys.stderr):
         try:
             image = read_scan(path) if first is None else first
             summaries.append(digitize_scan(reader, image, out / path.stem, calibration=scale, step=step))
@@ -72,11 +82,38 @@ def digitize_scans(
                 raise
             print(f"veerjax: {error}", file=sys.stderr)
             summaries.append({"name": path.stem, "status": "failed", "reasons": [str(error)]})
+    found = {summary["name"]: summary for share in hosts.collected(summaries) for summary in share}
+    return hosts.from_first(
+        lambda: summed_up([found[path.stem] for path in scans], out, tracer=tracer), wait_s=hosts.WORK_S
+    )
+
+
+def summed_up(summaries: Sequence[dict[str, Any]], out: Path, *, tracer: str) -> int:
+    """Writes `summary.json`; 1 if some scans failed.
+
+    Raises:
+        InputError: all did.
+    """
     with replacing(out / "summary.json") as path:
         Path(path).write_text(json.dumps({"schema": 1, "tracer": tracer, "scans": summaries}, indent=2) + "\n")
     failed = sum(summary["status"] == "failed" for summary in summaries)
-    require(failed < len(scans), f"none of the {len(scans)} scans could be read.")
+    require(failed < len(summaries), f"none of the {len(summaries)} scans could be read.")
     return 1 if failed else 0
+
+
+def facts_of(
+    scans: Sequence[Path], out: Path, reader: TrackReader, *, calibration: Calibration | None, step: float | None
+) -> dict[str, Any]:
+    """What the processes that share scans must have in common, by the name that a sentence gives it."""
+    return {
+        "the edition of veerjax": __version__,
+        "the scans": [str(path) for path in scans],
+        "--out": str(out),
+        "--tracer": "learned" if isinstance(reader, Reader) else "classical",
+        "the content of the weights": digest(reader.weights.variables) if isinstance(reader, Reader) else None,
+        "--calibration": repr(calibration),
+        "--step": step,
+    }
 
 
 def check_inputs(scans: Sequence[Path], out: Path, step: float | None) -> None:

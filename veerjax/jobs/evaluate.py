@@ -12,7 +12,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from veerjax.config import choice, require
-from veerjax.data.logset import LogSet, checked_classes, open_logs
+from veerjax.data.logset import LogSet, Positions, checked_classes, open_logs
 from veerjax.jobs.methods import BASELINES, Clock, Method, installed_baselines, learned
 from veerjax.labels import NUM_CLASSES
 from veerjax.metrics.bootstrap import DRAWS, by_unit, draw_weights, drawn_figures, flat, interval, pooled_sums
@@ -21,8 +21,11 @@ from veerjax.metrics.parts import CURVE_PX, DEFAULT
 from veerjax.metrics.reliability import KEPT_SHARES
 from veerjax.metrics.scores import Part, figures_of, graded, lower_is_better, measure
 from veerjax.metrics.strata import STRATA
+from veerjax.training import hosts
 from veerjax.training.sharding import DATA, data_mesh, over_examples
-from veerjax.training.weights import load_weights
+from veerjax.training.stored import digest
+from veerjax.training.weights import Weights, load_weights
+from veerjax.version import __version__
 
 METRICS: dict[str, dict[str, Part]] = {"default": DEFAULT, "all": ALL}
 PRIMARY = "tolerance_f1_2px"  # by which logs are ranked and checkpoints chosen: F1 within 2 px, mean of the curves
@@ -34,7 +37,7 @@ class Evaluation:
     """What was measured of every log, by method: the weights by their name, and the baselines."""
 
     logs: LogSet
-    weights: tuple[str, ...]
+    weights: Mapping[str, Weights]  # by their name
     metrics: str
     sums: Mapping[str, Any]  # method -> part -> arrays whose first axis is the log
     names: tuple[str, ...]
@@ -79,6 +82,9 @@ def run_evaluation(
 ) -> Evaluation:
     """Reads every log once with each method and measures it.
 
+    Of several processes (`hosts`), each calls it alike and reads its share of the logs on its own devices. The first
+    one gets what all have measured, another one its own share.
+
     Args:
         weights: `release` or `WORKDIR[@best|last|STEP]`, one or several
         data: a rendered setting, a built dataset such as `raster_logs/las`, or a folder of pairs
@@ -88,31 +94,36 @@ def run_evaluation(
         batch: logs at a time; rounded up to a multiple of the devices, or of the groups of `rows` devices
         metrics: `default` or `all`
         baselines: names of `methods.BASELINES`; all that this machine has the libraries for by default
-        devices: to use; all of them by default
+        devices: to use; all of this process by default
         rows: devices that share the height of a log within the network
 
     Raises:
         InputError: unknown weights, data, split or metrics, weights with a baseline's name, labels of other classes,
-            devices or heights that do not divide by `rows`, or weights that give NaN.
+            devices or heights that do not divide by `rows`, weights that give NaN, or another process was started
+            otherwise.
+        PeerLost: another process of the same evaluation says nothing.
     """
     choice("--metrics", metrics, tuple(METRICS))
     weights = (weights,) if isinstance(weights, str) else tuple(weights)
     require(len(set(weights)) == len(weights), f"--weights names {weights[0]!r} twice; name two different ones.")
     for name in weights:
         require(name not in BASELINES, f"{name!r} is a baseline; for weights in a folder of that name write ./{name}.")
-    mesh, clock = data_mesh(devices, rows=rows), Clock()
-    loaded = [load_weights(name) for name in weights]
-    channels = max(item.config.model.channels for item in loaded)
-    logs = open_logs(data, split=split, data_dir=data_dir, limit=limit, channels=channels)
-    methods: dict[str, Method] = {item.name: learned(item, mesh, clock) for item in loaded}
+    mesh, clock = data_mesh(jax.local_devices() if devices is None else devices, rows=rows), Clock()
+    loaded = {name: load_weights(name) for name in weights}
     baselines = installed_baselines() if baselines is None else baselines
+    channels = max(item.config.model.channels for item in loaded.values())
+    logs = open_logs(data, split=split, data_dir=data_dir, limit=limit, channels=channels)
+    if not hosts.alone():
+        hosts.agree(facts_of(loaded, logs, metrics=metrics, baselines=baselines))
+    methods: dict[str, Method] = {name: learned(item, mesh, clock) for name, item in loaded.items()}
     methods |= {name: BASELINES[name](mesh, clock) for name in baselines}
     batch = -(-batch // mesh.shape[DATA]) * mesh.shape[DATA]
     measured = jax.jit(functools.partial(measure, parts=METRICS[metrics]))
     kept: dict[str, list[Any]] = {name: [] for name in methods}
     order, names, wells = [], [], []
-    with tqdm(total=len(logs), unit="log", desc="evaluate", leave=False) as bar:
-        portions = logs.portions(batch)
+    mine = hosts.share(len(logs), of="logs")
+    with tqdm(total=len(mine), unit="log", desc="evaluate", leave=False, disable=not hosts.is_first()) as bar:
+        portions = logs.portions(batch, of=mine)
         while True:
             with clock.of("read"):
                 portion = next(portions, None)
@@ -131,18 +142,54 @@ def run_evaluation(
             names += portion.names
             wells += portion.wells
             bar.update(count)
-    place = np.argsort(np.concatenate(order))
+    read = Share(order=order, names=names, wells=wells, sums=kept, seconds=clock.seconds)
+    return joined(hosts.collected(read), logs=logs, weights=loaded, metrics=metrics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What one process has measured, in the order in which it read the logs."""
+
+    order: list[Positions]
+    names: list[str]
+    wells: list[str | None]
+    sums: Mapping[str, list[Any]]  # method -> portions
+    seconds: Mapping[str, float]
+
+
+def joined(shares: Sequence[Share], *, logs: LogSet, weights: Mapping[str, Weights], metrics: str) -> Evaluation:
+    """The shares of all processes as one evaluation, logs in the order of the set; seconds are those of the first."""
+    place = np.argsort(np.concatenate([positions for share in shares for positions in share.order]))
+    names = [name for share in shares for name in share.names]
+    wells = [well for share in shares for well in share.wells]
+    portions = {method: [part for share in shares for part in share.sums[method]] for method in shares[0].sums}
     return Evaluation(
         logs=logs,
         weights=weights,
         metrics=metrics,
         sums={
-            name: jax.tree.map(lambda *leaves: np.concatenate(leaves)[place], *parts) for name, parts in kept.items()
+            method: jax.tree.map(lambda *leaves: np.concatenate(leaves)[place], *parts)
+            for method, parts in portions.items()
         },
         names=tuple(names[index] for index in place),
         wells=tuple(wells[index] for index in place),
-        seconds=clock.seconds,
+        seconds=shares[0].seconds,
     )
+
+
+def facts_of(weights: Mapping[str, Weights], logs: LogSet, *, metrics: str, baselines: Sequence[str]) -> dict[str, Any]:
+    """What the processes of one evaluation must have in common, by the name that a sentence gives it."""
+    return {
+        "the edition of veerjax": __version__,
+        "the edition of jax": jax.__version__,
+        "--weights": list(weights),
+        "the content of the weights": [digest(item.variables) for item in weights.values()],
+        "--data": logs.data,
+        "--split": logs.split,
+        "the number of logs": len(logs),
+        "--metrics": metrics,
+        "the baselines": list(baselines),
+    }
 
 
 def check_finite(masks: jax.Array, name: str) -> None:
@@ -164,7 +211,7 @@ def report_of(evaluation: Evaluation, method: str | None = None) -> dict[str, An
         evaluation: of weights and baselines
         method: the weights to report on; the first by default
     """
-    method = method or evaluation.weights[0]
+    method = method or next(iter(evaluation.weights))
     sums = evaluation.sums[method]
     per_log = evaluation.figures(sums)
     baselines = [name for name in evaluation.sums if name not in evaluation.weights]

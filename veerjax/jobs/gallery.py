@@ -13,7 +13,6 @@ from veerjax.report.overlay import Curves, overlay
 from veerjax.report.page import Overlay
 from veerjax.tracing.trace import Trace
 from veerjax.training.sharding import data_mesh, over_examples
-from veerjax.training.weights import load_weights
 from veerjax.types import with_channels
 
 WORST, GUTTER_PX = 12, 8
@@ -26,7 +25,7 @@ def gallery(evaluation: Evaluation, method: str | None = None) -> list[Overlay]:
         evaluation: of the weights
         method: which weights; the first by default
     """
-    name = method or evaluation.weights[0]
+    name = method or next(iter(evaluation.weights))
     score = log_scores(evaluation, name)
     order = np.argsort(score, kind="stable")
     order = order[: np.isfinite(score).sum()]  # argsort puts NaN last
@@ -37,8 +36,8 @@ def gallery(evaluation: Evaluation, method: str | None = None) -> list[Overlay]:
         ("median", int(order[len(order) // 2])),
         ("best", int(order[-1])),
     ]
-    mesh = data_mesh(jax.devices()[:1])
-    answer = learned(load_weights(name), mesh, Clock())
+    mesh = data_mesh(jax.local_devices()[:1])
+    answer = learned(evaluation.weights[name], mesh, Clock())
     found = []
     for kind, index in chosen:
         portion = evaluation.logs.portion(np.array([index]), batch=1)

@@ -6,6 +6,7 @@ with what the devices compute. JAX gives it no public name; Orbax uses the same 
 
 import itertools
 import json
+import pickle
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ T = TypeVar("T")
 HEARTBEAT_S = 40  # without a sign of life from a process, after which it is dead: a busy machine may take some
 LEAVE_S = 15  # that one waits for the others in the end
 ANSWER_S = 900  # for what another process says: it may be reading a large checkpoint, or compiling
+WORK_S = 7 * 24 * 3600  # for the end of another's work; where it is gone, the runtime notices within HEARTBEAT_S
+PIECE = 2**20  # bytes of a message: gRPC takes 4 MiB
 # What XLA, gloo and NCCL say in Python when another process is gone.
 LOST = re.compile(r"Gloo|NCCL|UNAVAILABLE|heartbeat|coordination service|Connection (closed|reset)|Socket closed", re.I)
 LAST = "veerjax/last"  # key of what a process says before it ends
@@ -112,12 +115,12 @@ def _check_counts() -> None:
         )
 
 
-def _heard(key: str) -> str:
+def _heard(key: str, *, wait_s: int = ANSWER_S) -> str:
     """What a process has said, or will have said soon."""
     try:
-        return _client().blocking_key_value_get(key, ANSWER_S * 1000)
+        return _client().blocking_key_value_get(key, wait_s * 1000)
     except Exception as error:
-        raise PeerLost(f"another process has said nothing for {ANSWER_S} s ({_first_line(error)})") from error
+        raise PeerLost(f"another process has said nothing for {wait_s} s ({_first_line(error)})") from error
 
 
 def exchanged(value: T) -> list[T]:
@@ -137,11 +140,12 @@ def exchanged(value: T) -> list[T]:
     return [json.loads(_heard(f"{key}/{other}")) for other in range(count)]
 
 
-def from_first(say: Callable[[], T]) -> T:
+def from_first(say: Callable[[], T], *, wait_s: int = ANSWER_S) -> T:
     """What the first process says at this point; the others do not even ask themselves.
 
     Args:
         say: gives JSON
+        wait_s: that the others wait
 
     Raises:
         PeerLost: it says nothing.
@@ -153,7 +157,57 @@ def from_first(say: Callable[[], T]) -> T:
         value = say()
         _client().key_value_set(key, json.dumps(value))
         return value
-    return json.loads(_heard(key))
+    return json.loads(_heard(key, wait_s=wait_s))
+
+
+def share(count: int, *, of: str) -> range:
+    """Which of so many equal pieces of work this process does: every n-th where there are n processes.
+
+    Args:
+        count: pieces in all
+        of: what they are, in words
+
+    Raises:
+        InputError: there are fewer than processes.
+    """
+    mine, processes = (0, 1) if alone() else _who()
+    require(
+        processes <= count,
+        f"{count} {of} are too few for {processes} processes; start {count} of them at most.",
+    )
+    return range(mine, count, processes)
+
+
+def collected(value: T) -> list[T]:
+    """In the first process what each has found by its own work, in their order; in another one its own alone.
+
+    Args:
+        value: anything that can be pickled
+
+    Raises:
+        PeerLost: one says nothing.
+    """
+    if alone():
+        return [value]
+    mine, count = _who()
+    key = f"veerjax/found/{next(_rounds)}"
+    if not is_first():
+        told = pickle.dumps(value)
+        pieces = [told[start : start + PIECE] for start in range(0, len(told), PIECE)]
+        for number, piece in enumerate(pieces):
+            _client().key_value_set_bytes(f"{key}/{mine}/{number}", piece)
+        _client().key_value_set(f"{key}/{mine}", str(len(pieces)))
+        return [value]
+    return [value, *(pickle.loads(_piecewise(f"{key}/{other}")) for other in range(1, count))]
+
+
+def _piecewise(key: str) -> bytes:
+    """A message whose number of pieces stands under `key`; they are taken from the store."""
+    count = int(_heard(key, wait_s=WORK_S))
+    found = b"".join(_client().blocking_key_value_get_bytes(f"{key}/{n}", ANSWER_S * 1000) for n in range(count))
+    for number in range(count):
+        _client().key_value_delete(f"{key}/{number}")
+    return found
 
 
 def agree(facts: Mapping[str, Any]) -> None:
