@@ -16,7 +16,7 @@ PROGRAM = """
 import os, signal, sys, time
 from veerjax.cli import parent
 if not parent.is_child():
-    where = {"who": "process 1 of 2", "where": "host-a:1", "workdir": sys.argv[2]}
+    where = {"who": "process 1 of 2", "where": "host-a:1", "workdir": sys.argv[2], "again": "Start all again."}
     raise SystemExit(parent.supervised(timeout_s=float(sys.argv[3]), **where))
 parent.begin()
 os.write(2, b"F0101 client.h:80] absl::Status: INVALID_ARGUMENT: no such task\\n")

@@ -6,10 +6,11 @@ from typing import Any
 
 from veerjax.config import Config
 from veerjax.jobs.benchmark import heading
+from veerjax.models import build_model
 from veerjax.performance.aot import compiled_or_refused, for_tpu, load_of, topology_of
 from veerjax.performance.scaling import LEFT_OUT, bound, collective_s, examples_per_s, step_s, weak_scaling
 from veerjax.performance.stages import Bench
-from veerjax.training.sharding import check_batch
+from veerjax.training.sharding import check_batch, check_height
 from veerjax.training.stepper import check_portions
 
 Report = dict[str, Any]
@@ -26,9 +27,10 @@ def run_aot(config: Config, name: str, *, progress: Callable[[str], None] = prin
     Raises:
         InputError: no such topology, no libtpu, or a batch that does not divide over the chips or fit into them.
     """
-    topology, config = topology_of(name), for_tpu(config)
+    topology, config = topology_of(name, rows=config.devices.rows), for_tpu(config)
     mesh, chip, shape = topology.mesh, topology.chip, topology.shape
     check_batch(config.batch, mesh)
+    check_height(config.data.height, mesh, stride=build_model(config.model, config.loss).stride)
     check_portions(config, mesh)
     config, compiled = compiled_or_refused(config, topology, progress)
     load = load_of(compiled, config, topology)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
+from jax.sharding import Mesh
 
 from veerjax.config import Config, require
 from veerjax.data.stream import READ_THREADS, built_batches
@@ -20,7 +21,7 @@ from veerjax.performance.reading import built_examples, can_build
 from veerjax.performance.roofline import Ceilings, measured_ceilings, timing_error, utilisation
 from veerjax.performance.stages import STAGES, Bench, Stage, physical_devices
 from veerjax.performance.timing import Timing, timed
-from veerjax.training.sharding import check_batch, data_mesh
+from veerjax.training.sharding import check_batch, check_height, data_mesh
 from veerjax.version import __version__
 
 ALONE = ("train", "predict")  # what a sweep is timed on
@@ -53,8 +54,7 @@ def run_benchmark(
         InputError: the batch does not divide over the devices, or a step does not fit into memory.
     """
     mesh = data_mesh(devices, rows=config.devices.rows)
-    check_batch(config.batch, mesh)
-    bench = Bench.of(config, mesh)
+    bench = checked_bench(config, mesh)
     compiled = compiled_stages(bench, progress)
     ceilings = measured_ceilings(compute_dtype(config.model.dtype), devices=physical_devices(mesh))
     stages = {}
@@ -69,6 +69,18 @@ def run_benchmark(
         "stages": stages | ({} if reading is None else {"read": reading}),
         "drawing_ms": {name: part.median_s * 1e3 for name, part in drawing.items()},
     }
+
+
+def checked_bench(config: Config, mesh: Mesh) -> Bench:
+    """What is timed of a config.
+
+    Raises:
+        InputError: the batch or the height does not divide over the devices.
+    """
+    bench = Bench.of(config, mesh)
+    check_batch(config.batch, mesh)
+    check_height(config.data.height, mesh, stride=bench.model.stride)
+    return bench
 
 
 def compiled_stages(bench: Bench, progress: Callable[[str], None]) -> dict[str, Stage]:
@@ -217,8 +229,7 @@ def run_sweep(
     benches = []
     for value, changed in zip(values, configs, strict=True):
         mesh = data_mesh(present[:value] if key == sweep.DEVICES else present, rows=changed.devices.rows)
-        check_batch(changed.batch, mesh)
-        benches.append(Bench.of(changed, mesh))
+        benches.append(checked_bench(changed, mesh))
     made = [{name: STAGES[name](bench) for name in ALONE} for bench in benches]  # what does not fit is refused here
     rows = []
     for value, bench, stages in zip(values, benches, made, strict=True):

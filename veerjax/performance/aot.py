@@ -51,6 +51,7 @@ class Topology:
     chip: Chip
     shape: tuple[int, ...]
     devices: Sequence[Any]  # to compile for, not to run on
+    rows: int = 1  # devices that share an image's height
 
     @property
     def chips(self) -> int:
@@ -58,7 +59,7 @@ class Topology:
 
     @property
     def mesh(self) -> Mesh:
-        return data_mesh(self.devices)
+        return data_mesh(self.devices, rows=self.rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +88,12 @@ class TooLarge(Exception):
         self.there = None if found is None else float(found["there"]) * UNITS[found["there_unit"]]
 
 
-def topology_of(name: str) -> Topology:
+def topology_of(name: str, *, rows: int = 1) -> Topology:
     """A topology by its name.
+
+    Args:
+        name: such as `v5e:2x4`
+        rows: devices that share an image's height
 
     Raises:
         InputError: the name is none, there is no such slice, or libtpu is not installed.
@@ -107,7 +112,7 @@ def topology_of(name: str) -> Topology:
     except (jax.errors.JaxRuntimeError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"libtpu has no topology {name!r} ({reason}); write one such as {EXAMPLES}.") from error
-    return Topology(name=name, chip=chip, shape=shape, devices=described.devices)
+    return Topology(name=name, chip=chip, shape=shape, devices=described.devices, rows=rows)
 
 
 def for_tpu(config: Config) -> Config:
