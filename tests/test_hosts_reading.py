@@ -31,35 +31,36 @@ def evaluation(hosts: Hosts, logs: Path, name: str, *, weights: str = "run", **h
 
 
 @pytest.mark.slow
-def test_what_two_processes_have_trained_is_evaluated_alike_by_one_two_and_three(hosts: Hosts, tmp_path: Path) -> None:
+def test_what_two_processes_have_trained_is_evaluated_alike_by_one_and_by_two(hosts: Hosts, tmp_path: Path) -> None:
     hosts.trained("run", "steps=4", "validation.every=4", processes=2)
     logs = tmp_path / "logs"
     for index in range(LOGS):
-        log(logs, f"log-{index}", seed=index, height=64 if index else 96)
+        log(logs, f"log-{index}", seed=index)
     reports = []
-    for processes in (1, 2, 3):
-        started, file = evaluation(hosts, logs, f"of-{processes}", processes=processes, devices=2)
+    for processes in (1, 2):
+        started, file = evaluation(hosts, logs, f"of-{processes}", processes=processes, devices=3 - processes)
         assert set(started.end()) == {0}, started.said
         assert sum("IoU" in out for out in started.printed) == 1, started.printed
         report = json.loads(file.read_text())
         report.pop("seconds")
         reports.append(report)
-    one, *others = reports
+    one, two = reports
     assert one["n_logs"] == LOGS
     assert len(set(one["per_log"]["name"])) == LOGS
     assert one["baselines"]["random_identity"]["foreground_iou"] == 1
-    for other in others:
-        assert other["confusion"] == one["confusion"]
-        for (path, ours), (_, theirs) in zip(numbers(one), numbers(other), strict=True):
-            assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-5, nan_ok=True), path
+    assert two["confusion"] == one["confusion"]
+    for (path, ours), (_, theirs) in zip(numbers(one), numbers(two), strict=True):
+        if isinstance(ours, float):
+            assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-5), path
+        else:
+            assert ours == theirs, path
 
     few = tmp_path / "few"
     log(few, "alone", seed=0)
     started, file = evaluation(hosts, few, "few", devices=1)
     assert started.end() == [2, 2], started.said
-    assert [said[-1] for said in started.sentences()] == [
-        "1 logs are too few for 2 processes; start 1 of them at most."
-    ] * 2
+    sentence = "1 logs are too few for 2 processes; start 1 of them at most."
+    assert [said[-1] for said in started.sentences()] == [sentence] * 2
     assert not file.exists()
 
 

@@ -113,6 +113,7 @@ def _child(arguments: argparse.Namespace, run: "Callable[[StopRequest | None], i
             hosts.join(*numbers, timeout_s=arguments.connect_timeout)
             parent.say("joined")
             ending.listen()
+            hosts.make_devices()
             return run(stop)
 
         code, sentence = _outcome(work)

@@ -80,7 +80,7 @@ def digitize_scans(
         except InputError as error:
             if len(scans) == 1:
                 raise
-            print(f"veerjax: {error}", file=sys.stderr)
+            tqdm.write(f"veerjax: {error}", file=sys.stderr)
             summaries.append({"name": path.stem, "status": "failed", "reasons": [str(error)]})
     found = {summary["name"]: summary for share in hosts.collected(summaries) for summary in share}
     return hosts.from_first(

@@ -64,6 +64,11 @@ def join(coordinator: str | None, processes: int | None, process: int | None, *,
     _check_counts()
 
 
+def make_devices() -> None:
+    """Makes the devices, which all processes do together: one that needed none would keep the others waiting."""
+    jax.devices()
+
+
 def leave() -> None:
     """Waits, not for long, until all processes leave; the first one serves the others until then."""
     jax.distributed.shutdown()
