@@ -104,7 +104,7 @@ def _child(arguments: argparse.Namespace, run: "Callable[[StopRequest | None], i
     from veerjax.training.signals import StopRequest
 
     with StopRequest() if saves else nullcontext() as stop:
-        ending = Ending()
+        ending = Ending(announce)
         if stop is not None:
             stop.farewell = ending.tell_and_wait
 
@@ -121,11 +121,16 @@ def _child(arguments: argparse.Namespace, run: "Callable[[StopRequest | None], i
             if sentence:
                 print(f"\nveerjax: {sentence}", file=sys.stderr)
                 ending.tell(code, sentence)
-            parent.say(f"ends {code}")
+            announce(code)
             ending.close()
             hosts.leave()
     sys.stdout.flush()
     os._exit(code)
+
+
+def announce(code: int) -> None:
+    """Tells the parent with which exit code this process ends, whatever the runtime makes of that."""
+    parent.say(f"ends {code}")
 
 
 def _outcome(work: Callable[[], int]) -> tuple[int, str]:

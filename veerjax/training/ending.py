@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from veerjax.training import hosts
@@ -21,7 +22,13 @@ class Ending:
     a thread looks for what it has said last, says it too, and ends the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, announce: Callable[[int], None]) -> None:
+        """Listens from `listen` on.
+
+        Args:
+            announce: told the exit code before this process leaves the others, which the runtime may abort
+        """
+        self._announce = announce
         self._mine = threading.Event()  # set when this process ends by itself
         self._thread = threading.Thread(target=self._listen, name="veerjax-ending", daemon=True)
 
@@ -58,6 +65,7 @@ class Ending:
             if self._mine.wait(OWN_S):
                 return
             print(f"\nveerjax: {said['by']}: {said['sentence']}", file=sys.stderr, flush=True)
+            self._announce(said["code"])
             with suppress(Exception):
                 hosts.leave()
             os._exit(said["code"])
