@@ -92,6 +92,19 @@ def test_fifty_steps_of_sgd_give_the_same_parameters(hosts: Hosts, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_an_image_is_shared_by_devices_of_two_processes_and_whole_ones_go_on(hosts: Hosts, tmp_path: Path) -> None:
+    short = ["steps=6", "validation.every=3"]
+    one = hosts.trained("one", *short, processes=1, devices=4)
+    shared = hosts.trained("rows", *short, "devices.rows=4", devices=2)
+    copied(tmp_path / "rows", "whole", step=3)
+    whole = hosts.trained("whole", *short, processes=1, devices=2)
+    late = {step: loss for step, loss in one.items() if step > 3}
+    print(f"\nrows=4 over 2 x 2 devices {largest(one, shared):.1e}, gone on without {largest(late, whole):.1e}")
+    assert largest(one, shared) < 1e-5
+    assert largest(late, whole) < 1e-5
+
+
+@pytest.mark.slow
 def test_a_signal_to_one_stops_both_a_killed_one_ends_the_other_and_fewer_devices_go_on(
     hosts: Hosts, tmp_path: Path
 ) -> None:

@@ -244,14 +244,6 @@ def test_a_drawn_step_shares_its_images_too() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_other_rows(tmp_path: Path) -> None:
-    common = [*TINY, "data.setting=clean", "validation.every=2", "validation.examples=4", "steps=2"]
-    train(config_of(*common, "devices.rows=2"), tmp_path, devices=jax.devices()[:4])
-    figures = train(config_of(*common, "devices.rows=1"), tmp_path, devices=jax.devices()[:4])
-    assert figures["f1_2px"] >= 0
-
-
-@pytest.mark.slow
 def test_a_whole_strip_read_by_four_devices_is_what_one_device_reads(untrained: Weights) -> None:
     strip = np.random.default_rng(0).random((1500, 32), dtype=np.float32)
     shared = reader.load(rows=4).predict(strip)
