@@ -2,9 +2,14 @@
 
 import os
 
-# Most of the suite's time is compilation, and LLVM's optimisation a third of that: the programs here are small.
-FLAGS = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=8",
+        # Most of the suite's time is compilation, and LLVM's optimisation a third of that: the programs are small.
+        "--xla_backend_optimization_level=0",
+    ]
+)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from collections.abc import Iterator

@@ -68,7 +68,7 @@ def test_a_chip_has_slices_from_1_to_256_chips(name: str) -> None:
         ("v5e", "'v5e' is no topology; write CHIP:SHAPE, such as v5e:2x4"),
         ("v5e:8", "is no topology"),
         ("v5e:2x4;rm", "is no topology"),
-        ("v5s:2x4", "unknown chip; there are v4, v5e, v5p, v6e .did you mean"),
+        ("v5s:2x4", "unknown chip; there are v5e, v5p, v6e .did you mean"),
     ],
 )
 def test_a_mistyped_topology_is_one_sentence_with_examples(text: str, sentence: str) -> None:
@@ -84,16 +84,12 @@ def test_the_tighter_ceiling_bounds_a_step() -> None:
     assert bound(LOAD, V5E, padded=True) == "arithmetic"
 
 
-def test_of_a_chip_that_is_two_devices_each_has_half() -> None:
-    load = Load(examples=1, flops=275e9, padded_flops=275e9, bytes=0, collectives={})
-    assert compute_s(load, CHIPS["v4"]) == pytest.approx(2e-3)
-    assert weak_scaling(load, CHIPS["v4"])[0]["examples_per_s"] == pytest.approx(2 / 2e-3)
-
-
 def test_a_message_goes_half_round_a_ring_and_all_along_a_line() -> None:
     assert [hops(shape, V5E) for shape in ((1, 1), (2, 4), (8, 16), (16, 16))] == [0, 4, 15, 16]
     assert [link_share(shape, V5E) for shape in ((1, 1), (2, 4), (8, 16), (16, 16))] == [0, 0.5, 0.75, 1]
-    assert hops((4, 4, 4), CHIPS["v5p"]) == 6
+    v5p = CHIPS["v5p"]
+    assert [hops(shape, v5p) for shape in ((4, 4, 4), (4, 8, 8), (2, 4, 4))] == [6, 10, 7]
+    assert [link_share(shape, v5p) for shape in ((4, 4, 4), (2, 4, 4))] == [1, 0.5]
 
 
 def test_a_ring_all_reduce_sends_all_but_its_own_part_twice() -> None:
@@ -178,6 +174,26 @@ def test_a_batch_that_does_not_fit_is_one_sentence(monkeypatch: pytest.MonkeyPat
         aot.compiled_or_refused(with_overrides(TINY, ["batch=64"]), topology, lambda text: None)
 
 
+def test_with_memory_auto_a_tenth_of_the_memory_is_left_as_in_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aot, "compiled_step", Chips(base=0, each=15 * 2**30 / 32, there=16 * 2**30))
+    topology = aot.Topology(name="v5e:2x4", chip=V5E, shape=(2, 4), devices=jax.devices())
+    given = with_overrides(TINY, ["batch=32"])
+    assert aot.compiled_or_refused(given, topology, lambda text: None)[0] == given
+    with pytest.raises(
+        InputError, match=r"with remat, 4 portions .* needs 15\.00 GiB, and a device has 16\.00 GiB, less"
+    ):
+        aot.compiled_or_refused(with_overrides(given, ["memory=auto"]), topology, lambda text: None)
+
+
+def test_what_a_loop_over_portions_sends_counts_once_for_each() -> None:
+    sent = {"all-reduce": Collective(count=14, bytes=7212)}
+    figures = dict.fromkeys(("arguments_bytes", "outputs_bytes", "temporaries_bytes", "code_bytes", "needed_bytes"), 0)
+    compiled = Compiled(**figures, flops=1e9, bytes=1e6, collectives=sent, compile_s=0)
+    topology = aot.Topology(name="v5e:2x4", chip=V5E, shape=(2, 4), devices=jax.devices())
+    config = with_overrides(TINY, ["batch=32", "optimiser.accumulate=4"])
+    assert aot.load_of(compiled, config, topology).collectives == {"all-reduce": Collective(count=56, bytes=28848)}
+
+
 def test_with_memory_auto_the_first_that_the_compiler_takes_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     chips = Chips(base=0, each=1, there=100)
 
@@ -237,8 +253,15 @@ def test_without_the_extra_the_sentence_says_what_to_install(
 @pytest.mark.parametrize("name", ["v5e:1x1", "v5e:2x2", "v5p:2x2x1", "v6e:16x16"])
 def test_libtpu_describes_slices_that_are_not_there(name: str) -> None:
     topology = aot.topology_of(name)
-    assert len(topology.devices) == topology.chips * topology.chip.devices
+    assert len(topology.devices) == topology.chips
     assert topology.mesh.size == topology.chips
+
+
+@needs_libtpu
+@pytest.mark.parametrize(("name", "rows"), [("v6e:4x4", 2), ("v6e:16x16", 4), ("v6e:16x16", 8), ("v5p:4x4x4", 2)])
+def test_rows_are_a_part_of_a_side_of_a_slice(name: str, rows: int) -> None:
+    mesh = aot.topology_of(name, rows=rows).mesh
+    assert mesh.shape == {"data": mesh.size // rows, "rows": rows}
 
 
 @needs_libtpu

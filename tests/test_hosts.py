@@ -6,6 +6,8 @@ import resource
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -217,3 +219,31 @@ def test_who_finds_nobody_says_so_in_time(process: int, hosts: Hosts, tmp_path: 
     assert "within 8 s; see that all are started" in sentence
     print(f"\nnobody found after {time.monotonic() - began:.1f} s")
     assert not (tmp_path / "run").exists()
+
+
+STUCK = """
+import os, sys, time
+from veerjax.training import hosts
+from veerjax.training.ending import Ending
+hosts.join(sys.argv[1], 2, int(sys.argv[2]), timeout_s=60)
+ending = Ending(lambda code: print(f"ends {code}", flush=True))
+ending.listen()
+if hosts.is_first():
+    time.sleep(2)
+    ending.tell_and_wait(75, "SIGTERM came, and no step ended within 25 s; stopped.")
+    os._exit(75)
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_where_the_first_stops_within_a_step_the_others_say_so_before_they_lose_it() -> None:
+    where = f"127.0.0.1:{free_port()}"
+    running = [
+        subprocess.Popen([sys.executable, "-c", STUCK, where, process], stdout=-1, stderr=-1, text=True)
+        for process in ("0", "1")
+    ]
+    said = [process.communicate(timeout=120) for process in running]
+    assert running[0].returncode == 75
+    assert said[1][0] == "ends 75\n"
+    assert re.search(r"veerjax: process 0 on \S+: SIGTERM came", said[1][1])

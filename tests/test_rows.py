@@ -1,6 +1,6 @@
 """An image whose height several devices share is trained on and read as by one device, in its share of the memory."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from veerjax.models.unet import UNet
 from veerjax.performance.collectives import Collective, collectives
 from veerjax.tracing.windows import predict_whole
 from veerjax.training.loop import train
-from veerjax.training.sharding import check_batch, check_height, data_mesh, over_rows, replicated
+from veerjax.training.sharding import arranged, check_batch, check_height, data_mesh, over_rows, replicated
 from veerjax.training.state import TrainState
 from veerjax.training.stepper import drawn_step, initial, step_of
 from veerjax.training.weights import Weights
@@ -147,6 +147,33 @@ def test_a_scan_is_not_begun_with_rows_that_cannot_be(
     with pytest.raises(InputError, match=sentence):
         digitize_scans([scan], tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+@dataclass(frozen=True)
+class Stub:
+    """A device that is not there."""
+
+    id: int
+    platform: str
+    slice_index: int
+    device_kind: str = "NVIDIA H100"
+    process_index: int = 0
+
+
+def test_hosts_of_gpus_each_a_slice_to_jax_make_one_mesh() -> None:
+    devices = [Stub(id=place, platform="gpu", slice_index=place // 8) for place in range(16)]
+    with pytest.raises(ValueError, match="multi-slice"):
+        jax.make_mesh((16,), ("data",), devices=devices)
+    for rows in (1, 4):
+        grid = arranged(devices, rows=rows)
+        assert grid.shape == (16 // rows, rows)
+        assert [device.id for device in grid.flat] == list(range(16))
+
+
+def test_an_image_is_not_shared_across_tpu_slices() -> None:
+    devices = [Stub(id=place, platform="tpu", slice_index=place // 4) for place in range(8)]
+    with pytest.raises(InputError, match="rows is 8, which does not divide the 4 devices of a TPU slice"):
+        arranged(devices, rows=8)
 
 
 @pytest.mark.slow

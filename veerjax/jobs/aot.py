@@ -10,7 +10,7 @@ from veerjax.models import build_model
 from veerjax.performance.aot import compiled_or_refused, for_tpu, load_of, topology_of
 from veerjax.performance.scaling import LEFT_OUT, bound, collective_s, examples_per_s, step_s, weak_scaling
 from veerjax.performance.stages import Bench
-from veerjax.training.sharding import check_batch, check_height
+from veerjax.training.sharding import DATA, ROWS, check_batch, check_height
 from veerjax.training.stepper import check_portions
 
 Report = dict[str, Any]
@@ -52,24 +52,24 @@ def run_aot(config: Config, name: str, *, progress: Callable[[str], None] = prin
             "chip": asdict(chip),
             "accumulate": config.optimiser.accumulate,
             "batch_per_chip": config.batch / topology.chips,
-            "hbm_bytes_per_chip": compiled.needed_bytes * chip.devices,
+            "hbm_bytes_per_chip": compiled.needed_bytes,
             "hbm_bytes_there": chip.hbm_bytes,
             "memory_bytes_per_chip": {
-                "arguments": compiled.arguments_bytes * chip.devices,
-                "outputs": compiled.outputs_bytes * chip.devices,
-                "temporaries": compiled.temporaries_bytes * chip.devices,
-                "code": compiled.code_bytes * chip.devices,
+                "arguments": compiled.arguments_bytes,
+                "outputs": compiled.outputs_bytes,
+                "temporaries": compiled.temporaries_bytes,
+                "code": compiled.code_bytes,
             },
-            "compiler_flops_per_chip": compiled.flops * chip.devices,
-            "padded_flops_per_chip": load.padded_flops * chip.devices,
-            "bytes_per_chip": compiled.bytes * chip.devices,
+            "compiler_flops_per_chip": compiled.flops,
+            "padded_flops_per_chip": load.padded_flops,
+            "bytes_per_chip": compiled.bytes,
             "collectives": {kind: asdict(sent) for kind, sent in compiled.collectives.items()},
             "collective_ms": collective_s(load, chip, shape) * 1e3,
             "bound": bound(load, chip),
             "estimated_step_ms": seconds * 1e3,
             "estimated_examples_per_s": examples_per_s(load, chip, shape, seconds),
             "estimated_examples_per_s_padded": examples_per_s(load, chip, shape, padded),
-            "weak_scaling": weak_scaling(load, chip),
+            "weak_scaling": weak_scaling(load, chip) if mesh.shape[DATA] > 1 and mesh.shape[ROWS] == 1 else [],
             "left_out": list(LEFT_OUT),
         },
     }

@@ -21,7 +21,7 @@ from veerjax.performance.scaling import Load
 from veerjax.training.memory import (
     batch_shape,
     described,
-    frugal,
+    fitted,
     lowered_step,
     out_of_memory,
     peak_bytes,
@@ -36,6 +36,7 @@ QUIET = {
     "TPU_ACCELERATOR_TYPE": "v5litepod-1",
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_MIN_LOG_LEVEL": "3",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # it locks chips, of which there are none
 }
 USED = re.compile(r"Used (?P<used>[\d.]+)(?P<used_unit>[KMGT]?) of (?P<there>[\d.]+)(?P<there_unit>[KMGT]?) hbm")
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": GIB, "T": 2**40}
@@ -111,6 +112,7 @@ def topology_of(name: str, *, rows: int = 1) -> Topology:
         described = topologies.get_topology_desc(platform="tpu", topology_name=name)
     except (jax.errors.JaxRuntimeError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
+        require("ABORTED" not in reason, f"libtpu could not be started ({reason}); give the command again.")
         raise InputError(f"libtpu has no topology {name!r} ({reason}); write one such as {EXAMPLES}.") from error
     return Topology(name=name, chip=chip, shape=shape, devices=described.devices, rows=rows)
 
@@ -149,47 +151,64 @@ def compiled_step(config: Config, mesh: Mesh) -> Compiled:
 
 
 def load_of(compiled: Compiled, config: Config, topology: Topology) -> Load:
-    """What one device does, for an estimate; operations by the layers' definition, where the compiler counts fewer.
+    """What one chip does, for an estimate; operations by the layers' definition, where the compiler counts fewer.
 
     It does for accumulation, a loop whose body it counts once: its bytes are then taken as often as its operations fall
-    short.
+    short, and what it sends once for each portion, at most.
     """
     model = build_model(config.model, config.loss)
     batch, height, width, channels = batch_shape(config, topology.mesh).image.shape
     cost = model.cost((batch, height, width, channels))
     devices, passes = len(topology.devices), 4 if config.model.remat else 3
     flops = (passes * cost.flops - cost.first_flops) / devices
-    times = max(flops / compiled.flops, 1.0) if compiled.flops and config.optimiser.accumulate > 1 else 1.0
+    portions = config.optimiser.accumulate
+    times = max(flops / compiled.flops, 1.0) if compiled.flops and portions > 1 else 1.0
     return Load(
         examples=config.batch / devices,
         flops=max(flops, compiled.flops),
-        padded_flops=max(flops, passes * padded_flops(cost.layers, side=topology.chip.mxu) / devices),
+        padded_flops=max(flops, compiled.flops, passes * padded_flops(cost.layers, side=topology.chip.mxu) / devices),
         bytes=compiled.bytes * times,
-        collectives=compiled.collectives,
+        collectives={
+            kind: Collective(count=sent.count * portions, bytes=sent.bytes * portions)
+            for kind, sent in compiled.collectives.items()
+        },
     )
 
 
 def compiled_or_refused(config: Config, topology: Topology, progress: Progress) -> tuple[Config, Compiled]:
-    """The compiled step, and its config: with `memory` "auto" the first of the frugal ones that the compiler takes.
+    """The compiled step, and its config: with `memory` "auto" the first of the frugal ones that a training would take.
 
     Raises:
-        InputError: it does not fit; the largest batch found that does, by compiling it, is named.
+        InputError: it does not fit; without "auto", the largest batch found that does, by compiling it, is named.
     """
-    mesh, refused = topology.mesh, None
-    for tried in frugal(config, mesh) if config.memory == "auto" else [config]:
+    mesh, made = topology.mesh, []
+
+    def compiled(tried: Config, mesh: Mesh) -> Compiled:
         progress(f"compiling batch {tried.batch} for {topology.name} with {described(tried)} ...")
+        made.append(compiled_step(tried, mesh))
+        return made[-1]
+
+    def needed(tried: Config, mesh: Mesh) -> int | None:
         try:
-            return tried, compiled_step(tried, mesh)
-        except TooLarge as error:
-            config, refused = tried, error
-    assert refused is not None
-    there = refused.there or topology.chip.hbm_bytes / topology.chip.devices
-    needs = "more" if refused.used is None else f"{refused.used / GIB:.1f} GiB"
+            return compiled(tried, mesh).needed_bytes
+        except TooLarge:
+            return None
+
+    if config.memory == "auto":
+        chosen, line = fitted(config, mesh, there=topology.chip.hbm_bytes, needed=needed)
+        progress(line)
+        return chosen, made[-1]
+    try:
+        return config, compiled(config, mesh)
+    except TooLarge as error:
+        refused = error
+    there = refused.there or topology.chip.hbm_bytes
+    needs = "more than" if refused.used is None else f"{refused.used / GIB:.1f} GiB of"
     progress("it does not fit; looking for the largest batch that does ...")
-    largest = largest_batch(config, mesh, there=there, used=refused.used, compiled=compiled_step)
+    largest = largest_batch(config, mesh, there=there, used=refused.used, compiled=compiled)
     advice = f"write --set batch={largest}, which fits" if largest else "write smaller data.height and data.width"
     raise InputError(
-        f"a step of batch {config.batch} on {topology.name} needs {needs} of each device's {there / GIB:.2f} GiB; "
+        f"a step of batch {config.batch} on {topology.name} needs {needs} each device's {there / GIB:.2f} GiB; "
         f"{advice}, or let it take more time: --set memory=auto."
     ) from refused
 

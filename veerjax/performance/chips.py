@@ -21,9 +21,8 @@ class Chip:
     hbm_bytes_per_s: float
     ici_bytes_per_s: float  # that a chip sends over all its links at once: half of the published "bidirectional"
     mxu: int  # side of the matrix unit: channels that fill it
-    ring_from: int  # sides of a slice of at least so many chips are closed to rings
+    ring_from: int  # a side that is a multiple of so many chips is closed to a ring, of cubes where all sides are
     slices: tuple[str, ...]  # shapes from 1 to 256 chips
-    devices: int = 1  # that JAX sees of a chip
     source: str
 
 
@@ -34,18 +33,6 @@ CUBES = ("1x1x1", "2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8")
 CHIPS = {
     chip.name: chip
     for chip in (
-        Chip(
-            name="v4",
-            flops_per_s=275e12,
-            hbm_bytes=32 * GIB,
-            hbm_bytes_per_s=1200e9,
-            ici_bytes_per_s=300e9,  # 6 links of 50 GB/s: Jouppi et al. 2023, "TPU v4", table 4
-            mxu=128,
-            ring_from=4,
-            slices=CUBES,
-            devices=2,
-            source=f"{TPU_DOCS}/v4",
-        ),
         Chip(
             name="v5e",
             flops_per_s=197e12,

@@ -25,7 +25,7 @@ LEFT_OUT = (
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What one device does in a step."""
+    """What one chip does in a step."""
 
     examples: float
     flops: float
@@ -35,9 +35,9 @@ class Load:
 
 
 def compute_s(load: Load, chip: Chip, *, padded: bool = False) -> float:
-    """Seconds of the tighter of the two ceilings, on one device."""
+    """Seconds of the tighter of the two ceilings, on one chip."""
     flops = load.padded_flops if padded else load.flops
-    return max(flops / chip.flops_per_s, load.bytes / chip.hbm_bytes_per_s) * chip.devices
+    return max(flops / chip.flops_per_s, load.bytes / chip.hbm_bytes_per_s)
 
 
 def bound(load: Load, chip: Chip, *, padded: bool = False) -> str:
@@ -46,14 +46,19 @@ def bound(load: Load, chip: Chip, *, padded: bool = False) -> str:
     return "arithmetic" if flops / chip.flops_per_s > load.bytes / chip.hbm_bytes_per_s else "memory"
 
 
+def ring(side: int, shape: tuple[int, ...], chip: Chip) -> bool:
+    """Whether the chips along a side close to a ring: of cubes they do only where every side does."""
+    return side % chip.ring_from == 0 and (len(shape) == 2 or all(other % chip.ring_from == 0 for other in shape))
+
+
 def hops(shape: tuple[int, ...], chip: Chip) -> int:
     """Hops of a message that goes once along every side of a slice: half round a ring, or from end to end."""
-    return sum(side // 2 if side >= chip.ring_from else side - 1 for side in shape)
+    return sum(side // 2 if ring(side, shape, chip) else side - 1 for side in shape)
 
 
 def link_share(shape: tuple[int, ...], chip: Chip) -> float:
     """The share of a chip's links that a slice uses: none of a side of 1, half of one that is no ring."""
-    return sum(0 if side == 1 else 1 if side >= chip.ring_from else 0.5 for side in shape) / len(shape)
+    return sum(0 if side == 1 else 1 if ring(side, shape, chip) else 0.5 for side in shape) / len(shape)
 
 
 def collective_s(load: Load, chip: Chip, shape: tuple[int, ...]) -> float:
@@ -65,7 +70,7 @@ def collective_s(load: Load, chip: Chip, shape: tuple[int, ...]) -> float:
     chips = size(shape)
     if chips == 1:
         return 0.0
-    rate = chip.ici_bytes_per_s * link_share(shape, chip) / chip.devices
+    rate = chip.ici_bytes_per_s * link_share(shape, chip)
     passes, rounds = (
         dict.fromkeys(load.collectives, (chips - 1) / chips),
         dict.fromkeys(load.collectives, hops(shape, chip)),
@@ -103,4 +108,4 @@ def weak_scaling(load: Load, chip: Chip) -> list[dict[str, float | str]]:
 
 def examples_per_s(load: Load, chip: Chip, shape: tuple[int, ...], seconds: float) -> float:
     """Over all chips of a slice."""
-    return load.examples * chip.devices * size(shape) / seconds
+    return load.examples * size(shape) / seconds

@@ -21,6 +21,8 @@ COLUMNS = (
     "padded",
     "t(1)/t(n)",
 )
+# A program of one chip sends nothing, and one whose chips share images says nothing of other numbers of chips.
+NO_SCALING = "How it scales is told from a program of several chips that share no image, such as --aot v5e:2x4."
 
 
 def aot_table(report: Report) -> str:
@@ -41,7 +43,7 @@ def aot_table(report: Report) -> str:
         )
         for row in aot["weak_scaling"]
     ]
-    table = aligned([("chips", "shape", "step ms", "examples/s", "t(1) / t(n)"), *scaling])
+    table = aligned([("chips", "shape", "step ms", "examples/s", "t(1) / t(n)"), *scaling]) if scaling else [NO_SCALING]
     left_out = "An estimate from published peaks, not a measurement. Left out: " + "; ".join(aot["left_out"]) + "."
     return "\n".join([head, "", *facts(report), "", *table, "", left_out])
 

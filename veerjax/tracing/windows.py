@@ -11,7 +11,7 @@ from veerjax.tracing.buckets import bucket
 from veerjax.types import Prediction
 
 Images = Float[np.ndarray, "batch height width"]
-BUCKETS = 8  # heights in an octave that a whole strip is padded to: an eighth of the work is lost at most
+BUCKETS = 8  # heights in an octave that a whole strip is padded to: an eighth of the work is lost at most, or one unit
 TINY = 1e-30  # keeps the logarithm of a blended probability finite
 
 

@@ -43,16 +43,23 @@ class Ending:
         if self._thread.is_alive():
             self._thread.join()
 
-    def tell(self, code: int, sentence: str) -> None:
-        """Says to the others that this process ends, and why; where another was first, nothing."""
+    def tell(self, code: int, sentence: str, *, wait_s: float = OWN_S) -> None:
+        """Says to the others that this process ends, and why; where another was first, nothing.
+
+        Args:
+            code: exit code
+            sentence: why
+            wait_s: that the others are given to end by themselves
+        """
         self._mine.set()
         if not hosts.alone():
-            said = {"by": hosts.name_of(hosts.me(), socket.gethostname()), "code": code, "sentence": sentence}
+            by = hosts.name_of(hosts.me(), socket.gethostname())
+            said = {"by": by, "code": code, "sentence": sentence, "wait_s": wait_s}
             hosts.last_words(json.dumps(said))
 
     def tell_and_wait(self, code: int, sentence: str) -> None:
         """The same where this process is about to end without leaving in order: the first one serves the others."""
-        self.tell(code, sentence)
+        self.tell(code, sentence, wait_s=0)
         if not hosts.alone():
             threading.Event().wait(WORDS_S)
 
@@ -62,7 +69,7 @@ class Ending:
             if words is None:
                 continue
             said = json.loads(words)
-            if self._mine.wait(OWN_S):
+            if self._mine.wait(said["wait_s"]):
                 return
             print(f"\nveerjax: {said['by']}: {said['sentence']}", file=sys.stderr, flush=True)
             self._announce(said["code"])

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import jax
 
 from veerjax.config import require
-from veerjax.errors import InputError, PeerLost
+from veerjax.errors import InputError, Interrupted, NumericalFault, PeerLost
 
 T = TypeVar("T")
 HEARTBEAT_S = 40  # without a sign of life from a process, after which it is dead: a busy machine may take some
@@ -256,6 +256,8 @@ def lost(error: BaseException | None) -> bool:
         return False
     if isinstance(error, PeerLost) or lost(error.__cause__):
         return True
+    if isinstance(error, (InputError, NumericalFault, Interrupted)):
+        return False  # whatever names its sentence holds
     return not alone() and isinstance(error, (ValueError, RuntimeError)) and bool(LOST.search(str(error)))
 
 

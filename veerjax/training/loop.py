@@ -25,7 +25,7 @@ from veerjax.training.kept import FOLDER, kept_steps
 from veerjax.training.memory import resolved
 from veerjax.training.profiling import Profile
 from veerjax.training.record import Record
-from veerjax.training.same import check_shared, facts_of
+from veerjax.training.same import check_config, check_shared, facts_of
 from veerjax.training.sharding import check_batch, check_height, data_mesh, replicated
 from veerjax.training.signals import StopRequest
 from veerjax.training.state import TrainState
@@ -80,6 +80,7 @@ def train(
     hosts.check_devices(mesh.devices.flatten().tolist())
     check_batch(config.batch, mesh)
     check_height(config.data.height, mesh, stride=build_model(config.model, config.loss).stride)
+    check_config(config)
     config = resolved(config, mesh, workdir=workdir)
     model = build_model(config.model, config.loss)
     stepper = build_stepper(config, model, mesh, data_dir=data_dir)

@@ -1,6 +1,7 @@
 """What the processes of one training must have in common before the first step."""
 
 import hashlib
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from veerjax.training.stored import digest
 from veerjax.training.workdir import CONFIG_FILE
 from veerjax.version import __version__
 
+LATE_S = 75  # NFS may go on for a minute to say that a file is not there
 SEEN = ("training.lock", CONFIG_FILE, IDENTITY_FILE)  # files of a work directory by which two are told apart
 
 
@@ -31,14 +33,23 @@ def facts_of(
         warm: weights that it starts from
     """
     return {
-        "the edition of veerjax": __version__,
-        "the edition of jax": jax.__version__,
         **flat(to_dict(config)),
         **identity,
         "the content of the first weights": None if warm is None else digest(warm),
         "the work directory": str(workdir),
         "the newest step in the work directory": max(kept_steps(workdir / FOLDER), default=None),
     }
+
+
+def check_config(config: Config) -> None:
+    """Refuses processes of other configs or editions, before any of them compiles what only all can compile.
+
+    Raises:
+        InputError: in every process the same.
+    """
+    if not hosts.alone():
+        editions = {"the edition of veerjax": __version__, "the edition of jax": jax.__version__}
+        hosts.agree(editions | flat(to_dict(config)))
 
 
 def flat(values: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
@@ -59,7 +70,11 @@ def check_shared(workdir: epath.Path) -> None:
     if hosts.alone():
         return
     expected = hosts.from_first(lambda: token(workdir))
-    blind = [process for process, same in enumerate(hosts.exchanged(token(workdir) == expected)) if not same]
+    seen, deadline = token(workdir), time.monotonic() + LATE_S
+    while seen != expected and time.monotonic() < deadline:
+        time.sleep(1)
+        seen = token(workdir)
+    blind = [process for process, same in enumerate(hosts.exchanged(seen == expected)) if not same]
     require(
         not blind,
         f"process {blind and blind[0]} does not see in {str(workdir)!r} what process 0 has written there; give a "

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from veerjax.config import require
@@ -26,15 +28,33 @@ def data_mesh(devices: Sequence[Any] | None = None, *, rows: int = 1) -> Mesh:
     Raises:
         InputError: the devices do not divide by `rows`; the nearest that does is named.
     """
-    devices = jax.devices() if devices is None else devices
+    devices = jax.devices() if devices is None else list(devices)
     count = len(devices)
     nearest = min((n for n in range(1, count + 1) if count % n == 0), key=lambda n: (abs(n - rows), n))
     require(
         rows >= 1 and count % rows == 0,
         f"rows is {rows}, which does not divide {count} devices; the nearest that does is {nearest}.",
     )
-    axes = (AxisType.Auto, AxisType.Auto)
-    return jax.make_mesh((count // rows, rows), (DATA, ROWS), axis_types=axes, devices=devices)
+    return Mesh(arranged(devices, rows=rows), (DATA, ROWS), axis_types=(AxisType.Auto, AxisType.Auto))
+
+
+def arranged(devices: Sequence[Any], *, rows: int) -> np.ndarray:
+    """Devices as an array (data, rows), neighbours near each other.
+
+    `jax.make_mesh` would refuse several TPU slices, several hosts of GPUs, each of which JAX calls a slice, and rows
+    that are a part of a side of a TPU slice.
+
+    Raises:
+        InputError: an image would be shared across TPU slices, which only a slow network joins.
+    """
+    count, slices = len(devices), len({getattr(device, "slice_index", 0) for device in devices})
+    if slices == 1 or devices[0].platform != "tpu":
+        shape = (count // rows, rows)
+        return mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    each = count // slices
+    require(each % rows == 0, f"rows is {rows}, which does not divide the {each} devices of a TPU slice.")
+    shape, joined = (each // rows, rows), (slices, 1)
+    return mesh_utils.create_hybrid_device_mesh(shape, joined, devices, allow_split_physical_axes=True)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
