@@ -31,7 +31,7 @@ TOPOLOGIES = (
     "v5e:8x8",
     "v5e:16x16",
     "v5p:4x4x4",
-    "v6e:16x16",
+    "v6e:4x4",
 )
 
 
