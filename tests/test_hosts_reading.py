@@ -59,7 +59,7 @@ def test_what_two_processes_have_trained_is_evaluated_alike_by_one_and_by_two(ho
     log(few, "alone", seed=0)
     started, file = evaluation(hosts, few, "few", devices=1)
     assert started.end() == [2, 2], started.said
-    sentence = "1 logs are too few for 2 processes; start 1 of them at most."
+    sentence = "2 processes are too many for the number of logs, 1; start 1 at most."
     assert [said[-1] for said in started.sentences()] == [sentence] * 2
     assert not file.exists()
 

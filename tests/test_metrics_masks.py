@@ -107,7 +107,8 @@ def test_outline_distances_are_those_of_surface_distance(surface_distance):
         means = surface_distance.compute_average_surface_distance(parts)
         ours.append([found["hd95"][0], found["assd"][0]])
         theirs.append([surface_distance.compute_robust_hausdorff(parts, 95), np.average(means, weights=weights)])
-    oracles.agree("HD95, ASSD (px)", "surface-distance", ours, theirs, allowed=1e-5)
+    # Sums in float32, in whatever order the compiler adds: 1 part in a million of lengths up to 30 px.
+    oracles.agree("HD95, ASSD (px)", "surface-distance", ours, theirs, allowed=3e-5)
 
 
 def test_outline_distances_of_empty_masks_are_defined():

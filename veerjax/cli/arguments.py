@@ -7,6 +7,9 @@ from typing import Any, NoReturn
 
 Command = Callable[[argparse.Namespace], int]
 WEIGHTS_HELP = "release, or WORKDIR[@best|last|STEP]"
+SET_HELP = (
+    "change a key of the config, such as batch=16, model.features=[8,16], devices.rows=4 or memory=auto; repeatable"
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from veerjax.cli.arguments import check_outputs, command, positive
+from veerjax.cli.arguments import SET_HELP, check_outputs, command, positive
 
 
 def add_benchmark(commands: Any) -> None:
     made = command(commands, "benchmark", benchmark, "Time a config: stages, limits of the machine, a peer.")
     made.add_argument("--config", required=True, type=Path, help="a file with get_config(), or a run's config.json")
-    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=SET_HELP)
     made.add_argument("--steps", type=positive, default=30, help="timed steps of each stage (%(default)s)")
     made.add_argument("--warmup", type=positive, default=3, help="steps before them (%(default)s)")
     made.add_argument(
@@ -37,7 +37,8 @@ def add_benchmark(commands: Any) -> None:
     made.add_argument(
         "--aot",
         metavar="TOPOLOGY",
-        help="instead, compile the training step for TPU chips that are not here, such as v5e:2x4; estimates its speed",
+        help="instead, compile the training step for TPU chips that are not here (v5e:2x4, v5p:4x4x4, v6e:4x4 ...) and "
+        "estimate its speed; takes minutes, and pip install 'veerjax[tpu]'",
     )
     made.add_argument("--fit-seconds", type=positive, help="also train both for as long and compare F1")
     made.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
@@ -130,9 +131,14 @@ def benchmark_start_up(arguments: argparse.Namespace, config: Any) -> dict[str, 
 
 
 def benchmark_aot(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
+    import signal
+
     from veerjax.jobs.aot import run_aot
     from veerjax.report.aot_table import aot_table
 
+    # A compilation is in C++, where Python hears no signal; nothing is written that one could spoil.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     report = run_aot(config, arguments.aot, progress=on_stderr)
     print(aot_table(report))
     return report

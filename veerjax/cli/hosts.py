@@ -6,7 +6,6 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 from veerjax.cli import parent
@@ -21,7 +20,6 @@ CONNECT_S = 300
 # What the user can do where another process is gone.
 GO_ON = "The last saved step stands, and the same command for all processes goes on from there, on fewer devices too."
 ANEW = "Give the same command for all processes again."
-INTERRUPTED = 130  # exit code, as a shell's
 
 
 def add_hosts(made: argparse.ArgumentParser) -> None:
@@ -73,19 +71,24 @@ def check_hosts(arguments: argparse.Namespace) -> None:
 
 
 def with_others(
-    arguments: argparse.Namespace, run: "Callable[[StopRequest | None], int]", *, workdir: str | None = None
+    arguments: argparse.Namespace, run: "Callable[[StopRequest], int]", *, workdir: str | None = None
 ) -> int:
     """Runs a command as one of several processes.
 
     Args:
         arguments: those of `add_hosts`
         run: the command, once the others are found
-        workdir: of a training: `run` looks for the signal that asks it to save there and stop; other commands are given
-            None, and a signal ends them
+        workdir: of a training, in which `run` looks for the signal that asks it to save there and stop; a signal to
+            another command ends it
+
+    Raises:
+        InputError: the port of this process, which the others are to find, is in use.
     """
     if parent.is_child():
         _child(arguments, run, saves=workdir is not None)
     known = arguments.coordinator is not None
+    if known and arguments.process_id == 0:
+        check_free(arguments.coordinator)
     who = f"process {arguments.process_id} of {arguments.num_processes}" if known else "the process"
     return parent.supervised(
         who=f"{who} on {socket.gethostname()}",
@@ -96,24 +99,42 @@ def with_others(
     )
 
 
-def _child(arguments: argparse.Namespace, run: "Callable[[StopRequest | None], int]", *, saves: bool) -> NoReturn:
+def check_free(coordinator: str) -> None:
+    """Raises `InputError` if another program listens where the others are to find this process."""
+    port = int(coordinator.rpartition(":")[2])
+    family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+    try:
+        socket.create_server(("", port), family=family, dualstack_ipv6=family == socket.AF_INET6).close()
+    except OSError as error:
+        raise InputError(
+            f"port {port} of this machine, where --coordinator {coordinator} lets the others find process 0, cannot be "
+            f"listened at ({(error.strerror or str(error)).lower()}); give all processes another port."
+        ) from error
+
+
+def _child(arguments: argparse.Namespace, run: "Callable[[StopRequest], int]", *, saves: bool) -> NoReturn:
     """The work; ends the process, since a thread may be left in C++ that waits for who is gone."""
     parent.begin()
     from veerjax.training import hosts
     from veerjax.training.ending import Ending
     from veerjax.training.signals import StopRequest
 
-    with StopRequest() if saves else nullcontext() as stop:
+    with StopRequest(again=GO_ON if saves else ANEW) as stop:
         ending = Ending(announce)
-        if stop is not None:
-            stop.farewell = ending.tell_and_wait
+
+        def farewell(code: int, sentence: str) -> None:
+            announce(code)
+            ending.tell_and_wait(code, sentence)
 
         def work() -> int:
+            stop.meanwhile, stop.farewell = "the others were looked for", lambda code, _: announce(code)
             numbers = (arguments.coordinator, arguments.num_processes, arguments.process_id)
             hosts.join(*numbers, timeout_s=arguments.connect_timeout)
             parent.say("joined")
+            stop.farewell = farewell
             ending.listen()
             hosts.make_devices()
+            stop.meanwhile = None if saves else "the work was under way"
             return run(stop)
 
         code, sentence = _outcome(work)
@@ -143,8 +164,6 @@ def _outcome(work: Callable[[], int]) -> tuple[int, str]:
         if hosts.lost(error):
             return parent.LOST, ""
         return error.exit_code, str(error)
-    except KeyboardInterrupt:
-        return INTERRUPTED, "interrupted."
     except Exception as error:
         if hosts.lost(error):
             # For the parent's log: what the runtime said to Python.

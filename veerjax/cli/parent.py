@@ -26,7 +26,11 @@ PARENT_DIED = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 LOOK_S = 0.1
 LOST = 76  # a child's exit code where another process is gone; the parent turns it into 1
 STATUS = re.compile(r"absl::Status: (.+)")
-CHECK = "see that all are started, with the same --coordinator and --num-processes, and that nothing keeps them apart."
+CHECK = (
+    "see that all are started (under Slurm by srun), with the same --coordinator and --num-processes and each with its "
+    "own --process-id where these are given, and that nothing keeps them apart."
+)
+CRASHES = (-signal.SIGABRT, -signal.SIGSEGV, LOST)  # of the runtime
 
 
 def supervised(*, who: str, where: str, workdir: str | None, again: str, timeout_s: int) -> int:
@@ -53,14 +57,14 @@ def supervised(*, who: str, where: str, workdir: str | None, again: str, timeout
             said += heard(line, until=None, timeout_s=None) or ""
         if announced := re.search(r"ends (\d+)", said):
             return int(announced[1])  # whatever the runtime made of its end
-        if child.returncode in (-signal.SIGABRT, LOST) and "joined" not in said:
+        if child.returncode in CRASHES and "joined" not in said:
             status = STATUS.search(log.read_text(errors="replace"))
             return ended(2, f"{who} could not join the others at {where} ({status[1] if status else 'abort'}); {CHECK}")
-        if child.returncode in (-signal.SIGABRT, LOST):
+        if child.returncode in CRASHES:
             return ended(1, f"another process is gone or out of reach, so {who} has ended{kept(log, workdir)}. {again}")
         if child.returncode < 0:
             name = signal.Signals(-child.returncode).name
-            return ended(1, f"{who} was ended by {name}{kept(log, workdir)}. {again}")
+            return ended(1, f"{who} was ended by {name}. {again}")
         return child.returncode
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veerjax.cli.arguments import WEIGHTS_HELP, command
+from veerjax.cli.arguments import SET_HELP, WEIGHTS_HELP, command
 from veerjax.cli.hosts import add_hosts, check_hosts, with_others
 
 if TYPE_CHECKING:
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 def add_train(commands: Any) -> None:
     made = command(commands, "train", train, "Train a model; an interrupted run of the same config goes on.")
     made.add_argument("--config", required=True, type=Path, help="a file with get_config(), or a run's config.json")
-    made.add_argument("--workdir", help="folder for checkpoints, log and config, local or remote")
-    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    made.add_argument(
+        "--workdir",
+        help="folder for checkpoints, log and config, local or remote; of several processes one that all see",
+    )
+    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=SET_HELP)
     made.add_argument("--init-from", metavar="W", help=f"weights that a new run starts from: {WEIGHTS_HELP}")
     made.add_argument("--data-dir", type=Path, help="where a built dataset lies (data.setting=raster_logs/NAME)")
     made.add_argument(
@@ -54,7 +57,7 @@ def train(arguments: argparse.Namespace) -> int:
         return run(arguments, stop)
 
 
-def run(arguments: argparse.Namespace, stop: "StopRequest | None") -> int:
+def run(arguments: argparse.Namespace, stop: "StopRequest") -> int:
     """The training itself, in this process."""
     from veerjax.config import load_config_file, with_overrides
 

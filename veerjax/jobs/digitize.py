@@ -107,7 +107,8 @@ def facts_of(
     """What the processes that share scans must have in common, by the name that a sentence gives it."""
     return {
         "the edition of veerjax": __version__,
-        "the scans": [str(path) for path in scans],
+        "the number of scans": len(scans),
+        "a scan": [str(path) for path in scans],
         "--out": str(out),
         "--tracer": "learned" if isinstance(reader, Reader) else "classical",
         "the content of the weights": digest(reader.weights.variables) if isinstance(reader, Reader) else None,

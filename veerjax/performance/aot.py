@@ -40,6 +40,7 @@ QUIET = {
 }
 USED = re.compile(r"Used (?P<used>[\d.]+)(?P<used_unit>[KMGT]?) of (?P<there>[\d.]+)(?P<there_unit>[KMGT]?) hbm")
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": GIB, "T": 2**40}
+MOST_BYTES = 100 * GIB  # no chip has more
 TRIES = 5  # compilations that look for the largest batch
 Progress = Callable[[str], None]
 
@@ -123,6 +124,17 @@ def for_tpu(config: Config) -> Config:
     return replace(config, model=replace(config.model, dtype="bfloat16")) if auto else config
 
 
+def check_arrays(config: Config, mesh: Mesh) -> None:
+    """Raises `TooLarge`, without compiling for hours, if the batch alone is more than a device's address space.
+
+    More than this is a step's need by far, but for no less can it be told beforehand.
+    """
+    batch = batch_shape(config, mesh)
+    held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch)) / mesh.size
+    if held > MOST_BYTES:
+        raise TooLarge(f"a batch of {held:.3g} bytes on each device")
+
+
 def compiled_step(config: Config, mesh: Mesh) -> Compiled:
     """The step that training runs, compiled for a mesh.
 
@@ -130,6 +142,7 @@ def compiled_step(config: Config, mesh: Mesh) -> Compiled:
         TooLarge: it does not fit into a device.
     """
     start = time.perf_counter()
+    check_arrays(config, mesh)
     try:
         compiled = lowered_step(config, mesh).compile()
     except jax.errors.JaxRuntimeError as error:
@@ -223,9 +236,9 @@ def largest_batch(
 ) -> int:
     """The largest batch found that fits, below the config's, which does not; 0 if there is none.
 
-    Memory grows nearly in a line with the batch: the least one that can be and this one give the line, and where it
-    meets the memory is compiled too; without a line, halves are. Near the limit the compiler saves memory by itself, so
-    somewhat more may fit.
+    Memory grows nearly in a line with the batch: the least one that can be and the refused one give it, or, where
+    nobody said what that needs, the least one and as many of it as would fill the memory. Where the line meets the
+    memory is compiled too. Near the limit the compiler saves memory by itself, so somewhat more may fit.
 
     Args:
         config: of the batch that does not fit
@@ -234,24 +247,22 @@ def largest_batch(
         used: what the batch would have needed of it [bytes]; None if nobody said
         compiled: compiles a step, or raises `TooLarge`
     """
-    unit = unit_batch(config, mesh)
-    fits, fails = 0, config.batch
-    held = 0.0  # by the batch that fits [bytes]
-    guess = unit
+    unit, held = unit_batch(config, mesh), dict[int, float]()  # batch -> bytes of those compiled
+    line = {} if used is None else {config.batch: used}
+    fits, fails, guess = 0, config.batch, unit
     for _ in range(TRIES):
         if not fits < guess < fails:
             return fits
         try:
-            held = compiled(replace(config, batch=guess), mesh).needed_bytes
-        except TooLarge as error:
-            fails, used = guess, error.used
-        else:
-            if fits and used is not None:
-                return guess  # where the line met the memory
+            held[guess] = line[guess] = compiled(replace(config, batch=guess), mesh).needed_bytes
             fits = guess
-        if not fits:
-            return 0
-        middle = (fits + fails) // 2
-        guess = middle if used is None else fits + int((there - held) * (fails - fits) / max(used - held, 1.0))
-        guess = max(min(guess, fails - 1) // unit * unit, fits)
+        except TooLarge as error:
+            fails = guess
+            if error.used is not None:
+                line[guess] = error.used
+        if not fits or len(held) > 1 + (used is None):
+            return fits  # the least one does not fit, or this one is where the line met the memory
+        (least, first), (most, last) = min(line.items()), max(line.items())
+        slope = (last - first) / (most - least) if most > least else first / least
+        guess = max(min(least + int((there - first) / slope), fails - 1) // unit * unit, fits)
     return fits

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from veerjax.config import nearest, require
 
 GIB = 2**30
-SHAPE = re.compile(r"(?P<chip>\w+):(?P<sides>\d+(x\d+){1,2})")
+SHAPE = re.compile(r"(?P<chip>\w+):(?P<sides>[1-9]\d*(x[1-9]\d*){1,2})")
 EXAMPLES = "v5e:2x4, v5e:16x16, v5p:4x4x4 or v6e:16x16"
 
 
@@ -23,6 +23,7 @@ class Chip:
     mxu: int  # side of the matrix unit: channels that fill it
     ring_from: int  # a side that is a multiple of so many chips is closed to a ring, of cubes where all sides are
     slices: tuple[str, ...]  # shapes from 1 to 256 chips
+    most: int  # chips of a pod
     source: str
 
 
@@ -42,6 +43,7 @@ CHIPS = {
             mxu=128,
             ring_from=16,
             slices=FLAT,
+            most=256,
             source=f"{TPU_DOCS}/v5e",
         ),
         Chip(
@@ -53,6 +55,7 @@ CHIPS = {
             mxu=128,
             ring_from=4,
             slices=CUBES,
+            most=8960,
             source=f"{TPU_DOCS}/v5p",
         ),
         Chip(
@@ -64,6 +67,7 @@ CHIPS = {
             mxu=256,
             ring_from=16,
             slices=FLAT,
+            most=256,
             source=f"{TPU_DOCS}/v6e",
         ),
     )
@@ -74,7 +78,7 @@ def parsed(topology: str) -> tuple[Chip, tuple[int, ...]]:
     """The chip and the shape that a topology's name means.
 
     Raises:
-        InputError: it is not of the form CHIP:SHAPE, or the chip is unknown.
+        InputError: it is not of the form CHIP:SHAPE, the chip is unknown, or comes in no such slices.
 
     Example:
         >>> chip, shape = parsed("v5e:2x4")
@@ -89,7 +93,14 @@ def parsed(topology: str) -> tuple[Chip, tuple[int, ...]]:
         name in CHIPS,
         f"{topology!r} is of an unknown chip; there are {', '.join(CHIPS)}{nearest(name, CHIPS)}: write {EXAMPLES}.",
     )
-    return CHIPS[name], sides(found["sides"])
+    chip, shape = CHIPS[name], sides(found["sides"])
+    flat = len(sides(chip.slices[0])) == 2
+    require(
+        len(shape) == (2 if flat else 3) and size(shape) <= chip.most,
+        f"there is no slice {topology!r}: {name} has {'two' if flat else 'three'} sides and up to {chip.most} chips; "
+        f"write one such as {name}:{chip.slices[-1]}.",
+    )
+    return chip, shape
 
 
 def sides(shape: str) -> tuple[int, ...]:

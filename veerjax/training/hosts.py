@@ -6,6 +6,7 @@ with what the devices compute. JAX gives it no public name; Orbax uses the same 
 
 import itertools
 import json
+import os
 import pickle
 import re
 import socket
@@ -57,6 +58,10 @@ def join(coordinator: str | None, processes: int | None, process: int | None, *,
     except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
         reason = _first_line(error)
         require(coordinator is None, f"the other processes cannot be joined at {coordinator} ({reason}).")
+        require(
+            "SLURM_JOB_ID" not in os.environ or "SLURM_STEP_NODELIST" in os.environ,
+            "this is a Slurm job, but not a step of it; start veerjax by srun.",
+        )
         raise InputError(
             f"no cluster can be made out here (TPU pod, Slurm, Open MPI or Kubernetes; {reason}); give --coordinator "
             "HOST:PORT --num-processes N --process-id I."
@@ -178,7 +183,7 @@ def share(count: int, *, of: str) -> range:
     mine, processes = (0, 1) if alone() else _who()
     require(
         processes <= count,
-        f"{count} {of} are too few for {processes} processes; start {count} of them at most.",
+        f"{processes} processes are too many for the number of {of}, {count}; start {count} at most.",
     )
     return range(mine, count, processes)
 
@@ -230,6 +235,8 @@ def agree(facts: Mapping[str, Any]) -> None:
         names = [*first["facts"], *(name for name in other["facts"] if name not in first["facts"])]
         for name in names:
             here, there = first["facts"].get(name), other["facts"].get(name)
+            if isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
+                here, there = next(((a, b) for a, b in zip(here, there, strict=True) if a != b), (here, there))
             require(
                 here == there,
                 f"{name} is {here!r} for {name_of(0, first['host'])} and {there!r} for "

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 GRACE_S = 25.0  # from the signal to the end; who sends SIGTERM sends SIGKILL after 30 s
 STOPPED, KILLED = 75, 130  # exit codes
 END = b"\0"  # is no signal
+AGAIN = "The last saved step stands, and the same command goes on from there."
 
 
 class StopRequest:
@@ -24,8 +25,16 @@ class StopRequest:
     takes no signals, it does nothing.
     """
 
-    def __init__(self, *, grace_s: float = GRACE_S) -> None:
+    def __init__(self, *, grace_s: float = GRACE_S, again: str = AGAIN) -> None:
+        """Listens from `with` on.
+
+        Args:
+            grace_s: seconds that a step may take to end
+            again: what the user can do, where a process ends within a step
+        """
         self.requested: str | None = None  # the signal's name
+        self.meanwhile: str | None = None  # what is done where nobody asks: a signal then ends the process at once
+        self._again = again
         self.farewell: Callable[[int, str], None] | None = None  # what is done with the exit code and sentence, first
         self._grace_s = grace_s
         self._handlers: dict[int, Any] = {}
@@ -75,11 +84,13 @@ class StopRequest:
             caught = [number for number in numbers if number in self._handlers]
             if caught and self.requested is None:
                 self.requested = signal.Signals(caught[0]).name
+                if self.meanwhile is not None:
+                    self._stop(f"{self.requested} came while {self.meanwhile}", STOPPED)
                 deadline = time.monotonic() + self._grace_s
 
     def _stop(self, reason: str, code: int) -> NoReturn:
         """Ends the process without waiting for any thread; a save under way is lost, those before it are not."""
-        sentence = f"{reason}; stopped. The last saved step stands, and the same command goes on from there."
+        sentence = f"{reason}; stopped. {self._again}"
         print(f"\nveerjax: {sentence}", file=sys.stderr, flush=True)
         try:
             if self.farewell is not None:
