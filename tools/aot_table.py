@@ -18,6 +18,7 @@ from veerjax.config import Config, load_config_file
 from veerjax.errors import InputError
 from veerjax.jobs.aot import Report, run_aot
 from veerjax.logs.atomic import replacing, write_json
+from veerjax.performance.aot import topology_of
 from veerjax.performance.chips import parsed, size
 from veerjax.report.aot_table import markdown_table
 
@@ -56,7 +57,10 @@ class Asked:
             report = json.loads(kept.read_text())
             if report["batch"] == batch:
                 return report
-        report = run_aot(replace(self.config, batch=batch), name, progress=lambda text: print(text, file=sys.stderr))
+        topology = topology_of(name, rows=self.config.devices.rows)
+        report = run_aot(
+            replace(self.config, batch=batch), topology, progress=lambda text: print(text, file=sys.stderr)
+        )
         if kept is not None:
             write_json(kept, report)
         return report

@@ -134,12 +134,15 @@ def benchmark_aot(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
     import signal
 
     from veerjax.jobs.aot import run_aot
+    from veerjax.performance.aot import topology_of
     from veerjax.report.aot_table import aot_table
 
-    # A compilation is in C++, where Python hears no signal; nothing is written that one could spoil.
+    topology = topology_of(arguments.aot, rows=config.devices.rows)
+    # A compilation is in C++, where Python hears no signal, and libtpu's own handler prints its stack; nothing is
+    # written that a signal could spoil.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    report = run_aot(config, arguments.aot, progress=on_stderr)
+    report = run_aot(config, topology, progress=on_stderr)
     print(aot_table(report))
     return report
 

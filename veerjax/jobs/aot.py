@@ -7,7 +7,7 @@ from typing import Any
 from veerjax.config import Config
 from veerjax.jobs.benchmark import heading
 from veerjax.models import build_model
-from veerjax.performance.aot import compiled_or_refused, for_tpu, load_of, topology_of
+from veerjax.performance.aot import Topology, compiled_or_refused, for_tpu, load_of
 from veerjax.performance.scaling import LEFT_OUT, bound, collective_s, examples_per_s, step_s, weak_scaling
 from veerjax.performance.stages import Bench
 from veerjax.training.sharding import DATA, ROWS, check_batch, check_height
@@ -16,18 +16,18 @@ from veerjax.training.stepper import check_portions
 Report = dict[str, Any]
 
 
-def run_aot(config: Config, name: str, *, progress: Callable[[str], None] = print) -> Report:
+def run_aot(config: Config, topology: Topology, *, progress: Callable[[str], None] = print) -> Report:
     """DESIGN's `benchmark` JSON with its part `aot`; nothing is run.
 
     Args:
         config: of a training, its batch over all chips
-        name: of a topology, such as `v5e:2x4`
+        topology: of chips, from `topology_of`
         progress: told what is being done
 
     Raises:
-        InputError: no such topology, no libtpu, or a batch that does not divide over the chips or fit into them.
+        InputError: a batch or a height that does not divide over the chips, or a batch that does not fit into them.
     """
-    topology, config = topology_of(name, rows=config.devices.rows), for_tpu(config)
+    config = for_tpu(config)
     mesh, chip, shape = topology.mesh, topology.chip, topology.shape
     check_batch(config.batch, mesh)
     check_height(config.data.height, mesh, stride=build_model(config.model, config.loss).stride)
@@ -46,7 +46,7 @@ def run_aot(config: Config, name: str, *, progress: Callable[[str], None] = prin
         "peak_flops": chip.flops_per_s * topology.chips,
         "peak_bytes_per_s": chip.hbm_bytes_per_s * topology.chips,
         "aot": {
-            "topology": name,
+            "topology": topology.name,
             "chips": topology.chips,
             "devices": len(topology.devices),
             "chip": asdict(chip),
