@@ -1,6 +1,7 @@
 """The parent of a process among others: what it passes on, and what it says where its child cannot."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -109,6 +110,30 @@ def test_arguments_that_do_not_go_together_are_refused(
     assert sentence in line
 
 
+@pytest.mark.parametrize(
+    "command", [["train", "--config", "c.py", "--workdir", "w"], ["digitize", "a.png", "--out", "o"]]
+)
+def test_a_port_that_another_program_has_is_named(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("", 0)) as taken:
+        where = f"localhost:{taken.getsockname()[1]}"
+        others = ["--distributed", "--coordinator", where, "--num-processes", "2", "--process-id", "0"]
+        assert main([*command, *others]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"--coordinator {where} lets the others find process 0, cannot be listened at (address already in" in line
+
+
+def test_a_slurm_job_without_a_step_is_sent_to_srun(monkeypatch: pytest.MonkeyPatch) -> None:
+    def undefined(*_: object, **__: object) -> None:
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(hosts.jax.distributed, "initialize", undefined)
+    with pytest.raises(hosts.InputError, match=r"no cluster can be made out here .*give --coordinator"):
+        hosts.join(None, None, None, timeout_s=1)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with pytest.raises(hosts.InputError, match=r"a Slurm job, but not a step of it; start veerjax by srun\."):
+        hosts.join(None, None, None, timeout_s=1)
+
+
 def told(monkeypatch: pytest.MonkeyPatch, *others: dict[str, object]) -> None:
     """Puts other processes there, which say what they say."""
     monkeypatch.setattr(
@@ -123,6 +148,9 @@ def test_the_first_fact_that_differs_is_named(monkeypatch: pytest.MonkeyPatch) -
     told(monkeypatch, {"seed": 0}, {"seed": 0, "more": 1})
     with pytest.raises(hosts.InputError, match=r"^more is None for process 0 on \S+ and 1 for process 2 on h2"):
         agree({"seed": 0})
+    told(monkeypatch, {"scan": ["a", "c", "d"]})
+    with pytest.raises(hosts.InputError, match=r"^scan is 'b' for process 0 on \S+ and 'c' for process 1"):
+        agree({"scan": ["a", "b", "d"]})
     told(monkeypatch, {"seed": 0})
     agree({"seed": 0})
 
@@ -149,3 +177,4 @@ def test_only_what_means_a_lost_process_is_taken_for_one(monkeypatch: pytest.Mon
     assert hosts.lost(hosts.PeerLost("silent"))
     assert not hosts.lost(RuntimeError("RESOURCE_EXHAUSTED: Out of memory"))
     assert not hosts.lost(hosts.InputError("the batch is 0"))
+    assert not hosts.lost(hosts.InputError("the work directory 'runs/nccl' is a file"))

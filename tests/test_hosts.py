@@ -207,6 +207,19 @@ def test_what_ends_one_ends_both_with_one_sentence_and_the_same_code(name: str, 
 
 
 @pytest.mark.slow
+def test_a_signal_to_who_still_looks_for_the_others_ends_it_at_once(hosts: Hosts) -> None:
+    where = ["--distributed", "--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2", "--process-id", "1"]
+    started = hosts.start("run", processes=1, flags=lambda _: where)
+    time.sleep(10)
+    began = time.monotonic()
+    started.running[0].send_signal(signal.SIGTERM)
+    assert started.end(60) == [75], started.said
+    assert time.monotonic() - began < 10
+    [[sentence]] = started.sentences()
+    assert sentence.startswith("SIGTERM came while the others were looked for; stopped.")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("process", [0, 1])
 def test_who_finds_nobody_says_so_in_time(process: int, hosts: Hosts, tmp_path: Path) -> None:
     began = time.monotonic()
