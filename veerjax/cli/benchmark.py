@@ -2,7 +2,10 @@
 
 import argparse
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -131,20 +134,26 @@ def benchmark_start_up(arguments: argparse.Namespace, config: Any) -> dict[str, 
 
 
 def benchmark_aot(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
-    import signal
-
     from veerjax.jobs.aot import run_aot
     from veerjax.performance.aot import topology_of
     from veerjax.report.aot_table import aot_table
 
     topology = topology_of(arguments.aot, rows=config.devices.rows)
-    # A compilation is in C++, where Python hears no signal, and libtpu's own handler prints its stack; nothing is
-    # written that a signal could spoil.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    report = run_aot(config, topology, progress=on_stderr)
+    with signals_end_at_once():
+        report = run_aot(config, topology, progress=on_stderr)
     print(aot_table(report))
     return report
+
+
+@contextmanager
+def signals_end_at_once() -> Iterator[None]:
+    """For a compilation: in C++ Python hears no signal, libtpu's own handler prints its stack, and nothing is written."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def on_stderr(text: str) -> None:

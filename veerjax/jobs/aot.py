@@ -1,7 +1,7 @@
 """A config compiled for TPU chips that are not there: memory, work, what is sent, and an estimate of the speed."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from veerjax.config import Config
@@ -11,7 +11,7 @@ from veerjax.performance.aot import Topology, compiled_or_refused, for_tpu, load
 from veerjax.performance.scaling import LEFT_OUT, bound, collective_s, examples_per_s, step_s, weak_scaling
 from veerjax.performance.stages import Bench
 from veerjax.training.sharding import DATA, ROWS, check_batch, check_height
-from veerjax.training.stepper import check_portions
+from veerjax.training.stepper import BUILT, check_portions
 
 Report = dict[str, Any]
 
@@ -36,13 +36,17 @@ def run_aot(config: Config, topology: Topology, *, progress: Callable[[str], Non
     load = load_of(compiled, config, topology)
     seconds = step_s(load, chip, shape)
     padded = step_s(load, chip, shape, padded=True)
-    bench = Bench.of(config, mesh)
+    # A stored example is of the shapes of a drawn one.
+    built = config.data.setting.startswith(BUILT)
+    work = Bench.of(
+        replace(config, data=replace(config.data, setting="standard")) if built else config, mesh
+    ).training_work
     return {
         **heading(config, steps=0, devices=len(topology.devices)),
         "device": topology.devices[0].device_kind,
         "compile_s": compiled.compile_s,
-        "model_flops_per_step": bench.training_work.flops,
-        "compulsory_bytes_per_step": bench.training_work.bytes,
+        "model_flops_per_step": work.flops,
+        "compulsory_bytes_per_step": work.bytes,
         "peak_flops": chip.flops_per_s * topology.chips,
         "peak_bytes_per_s": chip.hbm_bytes_per_s * topology.chips,
         "aot": {
