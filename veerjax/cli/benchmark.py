@@ -147,13 +147,13 @@ def benchmark_aot(arguments: argparse.Namespace, config: Any) -> dict[str, Any]:
 
 @contextmanager
 def signals_end_at_once() -> Iterator[None]:
-    """For a compilation: in C++ Python hears no signal, libtpu's own handler prints its stack, and nothing is written."""
+    """For a compilation: in C++ Python hears no signal, and libtpu's own handler prints its stack."""
     before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: C++ had set one
 
 
 def on_stderr(text: str) -> None:
