@@ -17,6 +17,7 @@ PROGRAM = """
 import os, signal, sys, time
 from veerjax.cli import parent
 if not parent.is_child():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts its background jobs with it ignored
     where = {"who": "process 1 of 2", "where": "host-a:1", "workdir": sys.argv[2], "again": "Start all again."}
     raise SystemExit(parent.supervised(timeout_s=float(sys.argv[3]), **where))
 parent.begin()
