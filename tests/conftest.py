@@ -1,16 +1,18 @@
-"""Eight simulated devices, strict ranks, warnings as errors, and where the real data lies."""
+"""Eight simulated devices, strict ranks, compilations that the whole run shares, and where the real data lies."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
-os.environ["XLA_FLAGS"] = " ".join(
-    [
-        os.environ.get("XLA_FLAGS", ""),
-        "--xla_force_host_platform_device_count=8",
-        # Most of the suite's time is compilation, and much of that LLVM's optimisation; at 1 programs run as fast.
-        "--xla_backend_optimization_level=1",
-    ]
-)
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# Most of the suite's time is compilation, so its modules, workers and commands share what they compile.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="veerjax-compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 from collections.abc import Iterator
 from pathlib import Path
