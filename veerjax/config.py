@@ -54,7 +54,9 @@ class ModelConfig:
     head: str = (
         "softmax"  # "softmax" over three classes, or "sigmoid": each curve by itself, so that both own a crossing
     )
-    norm: str = "batch"  # "batch" (running statistics) or "pixel" (over channels only)
+    norm: str = "batch"  # "batch" (running statistics), "pixel" (over channels only), "group" or "none"
+    output_stride: int = 0  # [px] of the finest scores of fcn: 8, 16 or 32; 0: the architecture's own
+    dropout: float = 0.0  # share of the wide layers' outputs of fcn that a training step leaves out, 0 to below 1
     channels: int = 1  # of the images that it reads: 1 grey, or 3 red, green and blue
     mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
     dtype: str = "auto"  # of the computation: "float32", "bfloat16", or "auto": bfloat16 on accelerators
@@ -68,7 +70,8 @@ class ModelConfig:
         require(self.channels in (1, 3), f"model.channels is {self.channels}; write 1 for grey or 3 for RGB.")
         choice("model.head", self.head, ("softmax", "sigmoid"))
         choice("model.stem", self.stem, ("full", "space_to_depth", "space_to_depth_4"))
-        choice("model.norm", self.norm, ("batch", "pixel"))
+        choice("model.norm", self.norm, ("batch", "pixel", "group", "none"))
+        require(0 <= self.dropout < 1, f"model.dropout is {self.dropout}; it must be from 0 to below 1.")
         choice("model.dtype", self.dtype, ("auto", "float32", "bfloat16"))
 
 

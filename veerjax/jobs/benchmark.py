@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from veerjax.config import Config, require
 from veerjax.data.stream import READ_THREADS, built_batches
-from veerjax.models.unet import compute_dtype
+from veerjax.models.blocks import compute_dtype
 from veerjax.performance import sweep
 from veerjax.performance.drawing import part_times
 from veerjax.performance.reading import built_examples, can_build

@@ -80,8 +80,10 @@ def comparable(config: Config) -> Config:
     """The config as a peer can match it: one forward pass a prediction.
 
     Raises:
-        InputError: it weighs a loss that a peer does not have, or has another head.
+        InputError: it is of a net that no peer has, weighs a loss that a peer does not have, or has another head.
     """
+    name = config.model.name
+    require(name == "unet", f"a peer is a U-Net, and model.name is {name!r}; give a config of unet.")
     others = [name for name, weight in config.loss.weights.items() if weight > 0 and name not in PEER_LOSSES]
     settings = " ".join(f"--set loss.{name}=0" for name in others)
     require(

@@ -14,7 +14,7 @@ from veerjax.config import Config, require, to_dict
 from veerjax.errors import InputError, Interrupted, NumericalFault
 from veerjax.logs.lock import held
 from veerjax.models import build_model
-from veerjax.models.heads import sigmoid_from_softmax
+from veerjax.models.heads import ONE_SCORE, sigmoid_from_softmax
 from veerjax.models.model import Variables
 from veerjax.training import hosts
 from veerjax.training.asked import Asked
@@ -167,7 +167,9 @@ def work_lock(workdir: epath.Path) -> AbstractContextManager[None]:
 
 
 def warm_start(name: str, config: Config) -> Variables:
-    """Variables of other weights of the same architecture; a sigmoid head may begin from a softmax one.
+    """Variables of other weights of the same architecture.
+
+    A sigmoid head may begin from a softmax one where a single layer makes the logits.
 
     Raises:
         InputError: they are not there, or of another architecture.
@@ -175,8 +177,8 @@ def warm_start(name: str, config: Config) -> Variables:
     weights = load_weights(name)
     ours, theirs = config.model, weights.config.model
     # How they are read, not what they are.
-    like = replace(theirs, mirror=ours.mirror, dtype=ours.dtype, remat=ours.remat)
-    if (theirs.head, ours.head) == ("softmax", "sigmoid"):
+    like = replace(theirs, mirror=ours.mirror, dtype=ours.dtype, remat=ours.remat, dropout=ours.dropout)
+    if (theirs.head, ours.head) == ("softmax", "sigmoid") and theirs.name in ONE_SCORE:
         like = replace(like, head="sigmoid")
     other = differences(to_dict(like), to_dict(ours), prefix="model.")
     require(
