@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -74,18 +75,18 @@ class Block(nn.Module):
     layers: int = 2
     kernel: int = 3  # [px] side
     bias: bool = False  # for want of a norm that has one
-    init: Callable[..., Array] = nn.initializers.lecun_normal()
+    kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(self, x: Images) -> Images:
         side = (self.kernel, self.kernel)
         for _ in range(self.layers):
-            x = nn.Conv(self.features, side, use_bias=self.bias, dtype=self.dtype, kernel_init=self.init)(x)
+            x = nn.Conv(self.features, side, use_bias=self.bias, dtype=self.dtype, kernel_init=self.kernel_init)(x)
             x = nn.relu(self.norm(x))
         return x
 
 
-def bilinear_kernel(key: Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32) -> Array:
+def bilinear_kernel(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
     """An initialiser of a transposed convolution that interpolates each channel by itself.
 
     Args:

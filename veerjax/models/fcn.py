@@ -80,7 +80,7 @@ class FCN(nn.Module):
                 layers=layers,
                 kernel=kernel,
                 bias=self.norm == "none",
-                init=nn.initializers.he_normal(),
+                kernel_init=nn.initializers.he_normal(),
                 name=f"Block_{index}",
             )(x)
 

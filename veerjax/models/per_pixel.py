@@ -24,7 +24,7 @@ class Network(Protocol):
         ...
 
 
-def per_pixel_model(net: Network, config: ModelConfig, loss: LossConfig) -> Model:
+def per_pixel_model(net: Network, config: ModelConfig, loss: LossConfig, *, least_px: int = 1) -> Model:
     """A network behind the seam of `models.model`."""
     head, module = HEADS[config.head], cast(nn.Module, net)
 
@@ -52,7 +52,7 @@ def per_pixel_model(net: Network, config: ModelConfig, loss: LossConfig) -> Mode
     def cost(image: tuple[int, int, int, int]) -> Cost:
         return forward_cost(module, image, train=False)
 
-    return Model(init=init, loss=batch_loss, predict=predict, cost=cost, stride=net.stride)
+    return Model(init=init, loss=batch_loss, predict=predict, cost=cost, stride=net.stride, least_px=least_px)
 
 
 def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
@@ -65,7 +65,7 @@ def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
     Raises:
         InputError: another value.
     """
-    for key, default in (("stem", "full"), ("output_stride", 0), ("dropout", 0.0)):
+    for key, default in (("stem", "full"), ("output_stride", 0), ("dropout", 0.0), ("rates", ())):
         value, takes = getattr(config, key), allowed.get(key, (default,))
         _check(config.name, key, value, takes)
     _check(config.name, "norm", config.norm, allowed["norm"])
