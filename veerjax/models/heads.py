@@ -16,7 +16,7 @@ from veerjax.types import Batch, Prediction
 
 Logits = Float[Array, "batch height width outputs"]
 Params = dict[str, Any]
-ONE_SCORE = ("unet", "veernet")  # models whose last dense layer alone makes the logits
+ONE_SCORE = ("unet", "veernet", "deeplab")  # models whose last dense layer alone makes the logits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,15 +51,26 @@ def build_stepper(config: Config, model: Model, mesh: Mesh, *, data_dir: Path | 
     """The steps of a config.
 
     Raises:
-        InputError: a batch that its settings or portions cannot share, or a dataset that is not there or of another
-            size.
+        InputError: images too small for the model, a batch that its settings or portions cannot share, or a dataset
+            that is not there or of another size.
     """
+    check_size(config, model)
     check_portions(config, mesh)
     if not config.data.setting.startswith(BUILT):
         return DrawnSteps(config, model, mesh)
     require(data_dir is not None, f"{config.data.setting} is a built dataset; say where it lies with --data-dir.")
     require(not config.data.curriculum, "data.curriculum is for rendered settings; leave it out with a built dataset.")
     return BuiltSteps(config, model, mesh, data_dir=Path(str(data_dir)))
+
+
+def check_size(config: Config, model: Model) -> None:
+    """Refuses images of which a part of the model would see padding alone."""
+    height, width = config.data.height, config.data.width
+    require(
+        min(height, width) >= model.least_px,
+        f"images are {height} x {width} px, and {config.model.name} with these atrous rates needs {model.least_px} px "
+        "a side or more; write smaller model.rates.",
+    )
 
 
 def check_portions(config: Config, mesh: Mesh) -> None:
