@@ -21,7 +21,8 @@ from veerjax.config import LossConfig, ModelConfig, load_config_file, with_overr
 from veerjax.errors import InputError
 from veerjax.models import build_model
 from veerjax.models.deeplab import DeepLab
-from veerjax.training.stepper import check_size
+from veerjax.training.sharding import data_mesh
+from veerjax.training.stepper import check_images
 
 WIDTHS = (4, 4, 6, 6, 8)
 
@@ -77,10 +78,10 @@ def test_what_it_does_not_have_is_refused_in_a_sentence(changes: dict, sentence:
 
 def test_rates_beyond_the_feature_map_are_refused() -> None:
     config = load_config_file(CONFIGS / "deeplab.py")
-    check_size(config, build_model(config.model, config.loss))
+    check_images(config, build_model(config.model, config.loss), data_mesh())
     small = with_overrides(config, ["data.height=96"])
-    with pytest.raises(InputError, match="images are 96 x 256 px, and deeplab with these atrous rates needs 97 px a"):
-        check_size(small, build_model(small.model, small.loss))
+    with pytest.raises(InputError, match=r"images are 96 x 256 px, and deeplab needs 97 px .* its model\.rates"):
+        check_images(small, build_model(small.model, small.loss), data_mesh())
 
 
 @needs_torch

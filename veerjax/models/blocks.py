@@ -75,14 +75,14 @@ class Block(nn.Module):
     layers: int = 2
     kernel: int = 3  # [px] side
     bias: bool = False  # for want of a norm that has one
+    padding: str = "same"  # zeros around the image, or "valid": none, and each convolution makes less than it reads
     kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(self, x: Images) -> Images:
-        side = (self.kernel, self.kernel)
+        how = {"padding": self.padding, "use_bias": self.bias, "dtype": self.dtype, "kernel_init": self.kernel_init}
         for _ in range(self.layers):
-            x = nn.Conv(self.features, side, use_bias=self.bias, dtype=self.dtype, kernel_init=self.kernel_init)(x)
-            x = nn.relu(self.norm(x))
+            x = nn.relu(self.norm(nn.Conv(self.features, (self.kernel, self.kernel), **how)(x)))
         return x
 
 

@@ -108,4 +108,4 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         remat=config.remat,
     )
     # A tap that is further away than the map is wide reads padding alone, and the convolution is one of 1 x 1.
-    return per_pixel_model(net, config, loss, least_px=max(rates) * stride + 1)
+    return per_pixel_model(net, config, loss, least_px=max(rates) * stride + 1, least_by="model.rates")

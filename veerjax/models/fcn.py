@@ -115,4 +115,4 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         dropout=config.dropout,
         remat=config.remat,
     )
-    return per_pixel_model(net, config, loss)
+    return per_pixel_model(net, config, loss, least_px=net.stride)

@@ -14,6 +14,9 @@ from veerjax.models.heads import HEADS
 from veerjax.models.model import Model, Variables
 from veerjax.types import Batch, Prediction, with_channels
 
+# What a key of a config is where an architecture does not read it.
+DEFAULTS = (("stem", "full"), ("padding", "same"), ("output_stride", 0), ("dropout", 0.0), ("rates", ()))
+
 
 class Network(Protocol):
     """A Flax module whose `__call__(image, train=...)` gives the logits of every pixel."""
@@ -24,8 +27,18 @@ class Network(Protocol):
         ...
 
 
-def per_pixel_model(net: Network, config: ModelConfig, loss: LossConfig, *, least_px: int = 1) -> Model:
-    """A network behind the seam of `models.model`."""
+def per_pixel_model(
+    net: Network, config: ModelConfig, loss: LossConfig, *, least_px: int, least_by: str = "model.features"
+) -> Model:
+    """A network behind the seam of `models.model`.
+
+    Args:
+        net: whose `__call__` gives logits
+        config: of the model
+        loss: and its weights
+        least_px: a side of the images that it is trained on
+        least_by: the key of the config that makes it so
+    """
     head, module = HEADS[config.head], cast(nn.Module, net)
 
     def init(key: PRNGKeyArray) -> Variables:
@@ -52,7 +65,15 @@ def per_pixel_model(net: Network, config: ModelConfig, loss: LossConfig, *, leas
     def cost(image: tuple[int, int, int, int]) -> Cost:
         return forward_cost(module, image, train=False)
 
-    return Model(init=init, loss=batch_loss, predict=predict, cost=cost, stride=net.stride, least_px=least_px)
+    return Model(
+        init=init,
+        loss=batch_loss,
+        predict=predict,
+        cost=cost,
+        stride=net.stride,
+        least_px=least_px,
+        least_by=least_by,
+    )
 
 
 def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
@@ -65,7 +86,7 @@ def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
     Raises:
         InputError: another value.
     """
-    for key, default in (("stem", "full"), ("output_stride", 0), ("dropout", 0.0), ("rates", ())):
+    for key, default in DEFAULTS:
         value, takes = getattr(config, key), allowed.get(key, (default,))
         _check(config.name, key, value, takes)
     _check(config.name, "norm", config.norm, allowed["norm"])

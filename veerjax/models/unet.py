@@ -1,8 +1,13 @@
 """The default network: a U-Net whose finest level may work at half the resolution.
 
-Reference: Ronneberger, Fischer, Brox 2015. We differ in same-padding, a norm after each convolution, upsampling by a
-dense layer with depth-to-space (a 2 x 2 transposed convolution with a faster gradient on CPU), and an optional
+Reference: Ronneberger, Fischer, Brox 2015. We differ in a norm after each convolution, upsampling by a dense layer with
+depth-to-space (a 2 x 2 transposed convolution with a faster gradient on CPU), free widths and depth, and an optional
 space-to-depth stem.
+
+`model.padding` says what a convolution reads beyond the border: "same", zeros (the default, and the cheaper), or
+"valid", nothing, as published. Then each convolution takes a place from every side, a skip is cropped to what it is
+joined with, and the image is mirrored at its borders by as much as the network eats (92 px at 5 levels), so that every
+pixel of it is labelled.
 """
 
 import itertools
@@ -14,6 +19,7 @@ from jaxtyping import Array, Float
 from veerjax.config import LossConfig, ModelConfig
 from veerjax.labels import NUM_CLASSES
 from veerjax.models.blocks import (
+    PAPER,
     STEMS,
     Block,
     Images,
@@ -31,6 +37,7 @@ from veerjax.models.per_pixel import check_takes, per_pixel_model
 
 # Neither looks beyond a pixel at inference, so a window's interior logits equal the strip's.
 NORMS = ("batch", "pixel")
+PADDINGS = ("same", "valid")
 
 
 class UNet(nn.Module):
@@ -42,10 +49,16 @@ class UNet(nn.Module):
     dtype: jnp.dtype
     outputs: int = NUM_CLASSES  # channels of logits
     remat: bool = False  # keep a block's input alone for the gradient, and compute the rest of it once more
+    padding: str = "same"  # or "valid"
 
     @property
     def stride(self) -> int:
-        return 2 ** (len(self.features) - 1) * self.side
+        return self.coarsest * self.side
+
+    @property
+    def coarsest(self) -> int:
+        """The side of a place of the last level [places of the finest]."""
+        return 2 ** (len(self.features) - 1)
 
     @property
     def side(self) -> int:
@@ -55,18 +68,28 @@ class UNet(nn.Module):
     @nn.compact
     def __call__(self, image: Images, *, train: bool) -> Float[Array, "batch height width outputs"]:
         height, width = image.shape[1:3]
-        x = padded(image, multiple=self.stride).astype(self.dtype)
+        x = self.surrounded(image) if self.padding == "valid" else padded(image, multiple=self.stride)
         norm = norm_layer(self.norm, train=train, dtype=self.dtype)
-        x = self.levels(space_to_depth(x, side=self.side), norm)
+        x = self.levels(space_to_depth(x.astype(self.dtype), side=self.side), norm)
         logits = nn.Dense(self.side**2 * self.outputs, dtype=jnp.float32)(x)
         return depth_to_space(logits, side=self.side)[:, :height, :width]
+
+    def surrounded(self, image: Images) -> Images:
+        """Images less `PAPER`, mirrored at the borders as far as valid convolutions read to label all of them."""
+        margin = 6 * self.coarsest - 4  # [places] what the blocks of all levels take from each side
+        padding = [(0, 0)]
+        for size in image.shape[1:3]:
+            places = -(-size // self.side)
+            made = 4 + -(-(places - 4) // self.coarsest) * self.coarsest  # of whole places at the last level
+            padding.append((margin * self.side, (margin + made) * self.side - size))
+        return jnp.pad(image - PAPER, [*padding, (0, 0)], mode="symmetric")
 
     def levels(self, x: Images, norm: Norm) -> Images:
         kind, number = nn.remat(Block) if self.remat else Block, itertools.count()
 
         def block(width: int, x: Images) -> Images:
             # Named, so that remat, which is another class to Flax, has the same parameters.
-            return kind(width, norm, self.dtype, name=f"Block_{next(number)}")(x)
+            return kind(width, norm, self.dtype, padding=self.padding, name=f"Block_{next(number)}")(x)
 
         skips = []
         for width in self.features[:-1]:
@@ -76,8 +99,14 @@ class UNet(nn.Module):
         x = block(self.features[-1], x)
         for width, skip in zip(reversed(self.features[:-1]), reversed(skips), strict=True):
             x = depth_to_space(nn.Dense(4 * width, dtype=self.dtype)(x))
-            x = block(width, jnp.concatenate([x, skip], axis=-1))
+            x = block(width, jnp.concatenate([x, centre(skip, like=x)], axis=-1))
         return x
+
+
+def centre(features: Images, *, like: Images) -> Images:
+    """The middle of features, of the height and width of others."""
+    top, left = ((have - want) // 2 for have, want in zip(features.shape[1:3], like.shape[1:3], strict=True))
+    return features[:, top : top + like.shape[1], left : left + like.shape[2]]
 
 
 def build(config: ModelConfig, loss: LossConfig) -> Model:
@@ -86,7 +115,7 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
     Raises:
         InputError: a norm that it does not have, or a key that it does not read.
     """
-    check_takes(config, stem=tuple(STEMS), norm=NORMS)
+    check_takes(config, stem=tuple(STEMS), norm=NORMS, padding=PADDINGS)
     net = UNet(
         features=config.features,
         stem=config.stem,
@@ -94,5 +123,6 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         dtype=compute_dtype(config.dtype),
         outputs=HEADS[config.head].outputs,
         remat=config.remat,
+        padding=config.padding,
     )
-    return per_pixel_model(net, config, loss)
+    return per_pixel_model(net, config, loss, least_px=net.stride)

@@ -94,4 +94,4 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         outputs=HEADS[config.head].outputs,
         remat=config.remat,
     )
-    return per_pixel_model(net, config, loss)
+    return per_pixel_model(net, config, loss, least_px=net.stride)

@@ -26,10 +26,10 @@ from veerjax.training.memory import resolved
 from veerjax.training.profiling import Profile
 from veerjax.training.record import Record
 from veerjax.training.same import check_config, check_shared, facts_of
-from veerjax.training.sharding import check_batch, check_height, data_mesh, replicated
+from veerjax.training.sharding import check_batch, data_mesh, replicated
 from veerjax.training.signals import StopRequest
 from veerjax.training.state import TrainState
-from veerjax.training.stepper import Metrics, Stepper, build_stepper, initial
+from veerjax.training.stepper import Metrics, Stepper, build_stepper, check_images, initial
 from veerjax.training.validation import Validation, build_validation
 from veerjax.training.weights import load_weights
 from veerjax.training.workdir import adopt_workdir, differences
@@ -79,7 +79,7 @@ def train(
     mesh = data_mesh(devices, rows=config.devices.rows)
     hosts.check_devices(mesh.devices.flatten().tolist())
     check_batch(config.batch, mesh)
-    check_height(config.data.height, mesh, stride=build_model(config.model, config.loss).stride)
+    check_images(config, build_model(config.model, config.loss), mesh)
     check_config(config)
     config = resolved(config, mesh, workdir=workdir)
     model = build_model(config.model, config.loss)
