@@ -28,7 +28,7 @@ class Network(Protocol):
 
 
 def per_pixel_model(
-    net: Network, config: ModelConfig, loss: LossConfig, *, least_px: int, least_by: str = "model.features"
+    net: Network, config: ModelConfig, loss: LossConfig, *, least_px: int = 1, least_by: str = "model.features"
 ) -> Model:
     """A network behind the seam of `models.model`.
 
