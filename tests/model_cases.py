@@ -68,7 +68,7 @@ def check_eager(model: Model, variables: Variables, batch: Batch) -> None:
 def flops_over_compiled(model: Model, variables: Variables, shape: tuple[int, int, int, int]) -> float:
     """The operations that `Model.cost` counts over those that the compiler counts."""
     compiled = jax.jit(model.predict).lower(variables, blank(jnp.zeros(shape))).compile()
-    return model.cost(shape).flops / compiled.cost_analysis()["flops"]
+    return model.cost(shape).flops / (compiled.cost_analysis() or {})["flops"]
 
 
 def losses(name: str, *overrides: str, steps: int = 12) -> list[float]:

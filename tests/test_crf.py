@@ -28,20 +28,20 @@ CRF = CrfConfig(
 )
 
 
-def crossing(height: int = 32, width: int = 32, *, size: int = 1, noise: float = 0.04) -> np.ndarray:
+def crossing(height: int = 32, width: int = 32, *, size: int = 1, noise: float = 0.04) -> jax.Array:
     """Two dark lines that cross on light paper: grey levels."""
     make = np.random.default_rng(0)
     rows, columns = np.mgrid[:height, :width]
     page = np.full((size, height, width), 0.9)
     page[:, np.abs(columns - rows * width / height) < 1.5] = 0.2
     page[:, np.abs(width - 1 - columns - rows * width / height) < 1.5] = 0.5
-    return (page + noise * make.standard_normal(page.shape)).clip(0, 1).astype(np.float32)
+    return jnp.asarray((page + noise * make.standard_normal(page.shape)).clip(0, 1), jnp.float32)
 
 
-def scores(height: int = 32, width: int = 32, *, size: int = 1, problems: int = 1) -> np.ndarray:
+def scores(height: int = 32, width: int = 32, *, size: int = 1, problems: int = 1) -> jax.Array:
     """Random probabilities of three classes."""
     logits = np.random.default_rng(1).normal(size=(size, problems, NUM_CLASSES, height, width))
-    return np.asarray(jax.nn.softmax(jnp.asarray(2 * logits, jnp.float32), axis=2))
+    return jax.nn.softmax(jnp.asarray(2 * logits, jnp.float32), axis=2)
 
 
 def by_loops(probability: np.ndarray, grey: np.ndarray, crf: CrfConfig) -> np.ndarray:
@@ -79,7 +79,7 @@ def by_loops(probability: np.ndarray, grey: np.ndarray, crf: CrfConfig) -> np.nd
 def test_the_exact_form_is_the_definition(iterations: int) -> None:
     crf, grey, given = replace(CRF, iterations=iterations), crossing(), scores()
     found = np.asarray(jax.jit(partial(mean_field, crf=crf, exact=True))(given, grey))
-    expected = by_loops(given[0, 0], grey[0].astype(np.float64), crf)
+    expected = by_loops(np.asarray(given[0, 0]), np.asarray(grey[0], np.float64), crf)
     print(f"\nafter {iterations}: within {np.abs(found[0, 0] - expected).max():.1e}")
     assert np.abs(expected - given[0, 0]).max() > 0.2
     np.testing.assert_allclose(found[0, 0], expected, atol=1e-4)
@@ -189,7 +189,7 @@ def test_devices_that_share_an_image_sum_over_all_of_it() -> None:
     def read(given: jax.Array, grey: jax.Array) -> jax.Array:
         return mean_field(jnp.moveaxis(given, 2, 1)[:, None], grey, replace(CRF, iterations=2))
 
-    rows = np.moveaxis(given[:, 0], 1, 2)  # height second, as in a batch
+    rows = jnp.moveaxis(given[:, 0], 1, 2)  # height second, as in a batch
     split = jax.jit(read, in_shardings=(over_rows(mesh).label, over_rows(mesh).label))
     np.testing.assert_allclose(split(rows, grey), jax.jit(read)(rows, grey), atol=1e-5)
 

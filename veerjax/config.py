@@ -330,7 +330,7 @@ def load_config_file(path: str | Path) -> Config:
 def _mistyped(message: str) -> str:
     """The dataclass's own complaint about a keyword, with the nearest name."""
     word = message.rpartition("argument ")[2].strip("'\"")
-    for group in filter(dataclasses.is_dataclass, globals().values()):
+    for group in [kind for kind in globals().values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]:
         if message.startswith(f"{group.__name__}."):
             return message + nearest(word, [f.name for f in dataclasses.fields(group)])
     return message

@@ -171,7 +171,7 @@ def grid_filter(position: Grey, *, levels: int, bandwidth_px: float) -> tuple[Su
         grid = jnp.tensordot(jnp.asarray(mixing, grid.dtype), grid, axes=1, precision="highest")
         return jax.lax.scan(read, jnp.zeros_like(q), (indices, grid))[0]
 
-    def kept(fraction: Array, next_one: float) -> Array:
+    def kept(fraction: Array, next_one: np.ndarray) -> Array:
         return (1 - fraction) ** 2 + fraction**2 + 2 * fraction * (1 - fraction) * next_one
 
     rows, columns = (jnp.arange(size) % cell / cell for size in (height, width))
