@@ -117,7 +117,8 @@ def grid_sums(grey: Grey, crf: CrfConfig) -> Sums:
     """`q -> w_a A q + w_s S q` nearly, by a bilateral grid over rows, columns and grey levels.
 
     For n pixels and k = 2 / appearance_grey levels, it costs a few n k products a class whatever the bandwidths in px,
-    and n k / (appearance_px / 2)^2 numbers a class are kept. On 45 x 40 px of two crossing lines under random scores,
+    and n k / (appearance_px / 2)^2 numbers a class are kept: an iteration over 512 x 256 px took .23 s on two busy CPU
+    cores with appearance_grey .1, and .48 s with .04. On 45 x 40 px of two crossing lines under random scores,
     with weights of 4 and 2 and bandwidths of 3 to 50 px, the sums were within .02 of the exact ones, and the
     probabilities after five iterations within .01 (test_crf.py).
     """
