@@ -1,4 +1,4 @@
-"""DeepLab v3: a residual encoder whose last stages are atrous, pyramid pooling by atrous convolutions, no CRF.
+"""DeepLab v3: a residual encoder whose last stages are atrous, and pyramid pooling by atrous convolutions.
 
 Reference: Chen, Papandreou, Schroff, Adam 2017, "Rethinking Atrous Convolution for Semantic Image Segmentation": stages
 beyond the output stride keep the size and double the rate; atrous spatial pyramid pooling of a 1 x 1 convolution, three
@@ -9,6 +9,8 @@ pixels. We differ in these:
 - rates are `model.rates`, for a feature map of 16 x 16 places is narrower than the published ones reach;
 - five stages, each of stride 2 up to the output stride, without the pooling and the multi-grid of their stem and block;
 - trained from scratch; the norm may be "pixel" in place of "batch".
+
+The fully connected CRF of v1 and v2, which v3 left out, is `model.crf`.
 
 The mean of the image sees the whole window, so a window's logits are not the strip's.
 """

@@ -24,6 +24,7 @@ class Head:
     """Three functions of logits or of the probabilities that they stand for."""
 
     outputs: int  # channels of logits
+    exclusive: bool  # whether a pixel has one of them; else each by itself
     loss: Callable[..., Float[Array, ""]]  # of (logits, batch, *, config)
     probability: Callable[[Logits], Logits]
     prediction: Callable[[Logits], Prediction]  # of probabilities
@@ -84,9 +85,16 @@ def sigmoid_from_softmax(params: Params) -> Params:
 HEADS = {
     "softmax": Head(
         outputs=NUM_CLASSES,
+        exclusive=True,
         loss=softmax_loss,
         probability=softmax_probability,
         prediction=prediction_from_probability,
     ),
-    "sigmoid": Head(outputs=NUM_CURVES, loss=sigmoid_loss, probability=jax.nn.sigmoid, prediction=sigmoid_prediction),
+    "sigmoid": Head(
+        outputs=NUM_CURVES,
+        exclusive=False,
+        loss=sigmoid_loss,
+        probability=jax.nn.sigmoid,
+        prediction=sigmoid_prediction,
+    ),
 }

@@ -1,4 +1,4 @@
-"""What every network that labels pixels shares behind the seam: heads, the mirror, dropout, cost, refusals."""
+"""What every network that labels pixels shares behind the seam: heads, the mirror, the CRF, dropout, cost, refusals."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from veerjax.config import LossConfig, ModelConfig, nearest, require
 from veerjax.models.blocks import Images
 from veerjax.models.cost import Cost, forward_cost
+from veerjax.models.crf import refined
 from veerjax.models.heads import HEADS
 from veerjax.models.model import Model, Variables
 from veerjax.types import Batch, Prediction, with_channels
@@ -30,7 +31,7 @@ class Network(Protocol):
 def per_pixel_model(
     net: Network, config: ModelConfig, loss: LossConfig, *, least_px: int = 1, least_by: str = "model.features"
 ) -> Model:
-    """A network behind the seam of `models.model`.
+    """A network behind the seam of `models.model`; its cost is without that of the mirror and of the CRF.
 
     Args:
         net: whose `__call__` gives logits
@@ -60,7 +61,7 @@ def per_pixel_model(
             # A track read in a mirror is a track: the renderer draws both alike.
             mirrored = probability_of(variables, image[:, :, ::-1])[:, :, ::-1]
             probability = (probability + mirrored) / 2
-        return head.prediction(probability)
+        return head.prediction(refined(probability, image, config.crf, exclusive=head.exclusive))
 
     def cost(image: tuple[int, int, int, int]) -> Cost:
         return forward_cost(module, image, train=False)

@@ -53,8 +53,8 @@ class CBAM(nn.Module):
     """Features weighed by channel, and then by place.
 
     Reference: Woo, Park, Lee, Kweon 2018. We differ in a reduction of 8 and no fewer than 4 hidden units, for narrow
-    stages, and in no norm behind the convolution over places. The channels' weights are those of the whole
-    window, padding included.
+    stages, and from their code in no norm behind the convolution over places. The channels' weights are those of the
+    whole window, padding included.
     """
 
     dtype: jnp.dtype
