@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from veerjax.config import LossConfig, ModelConfig, nearest, require
 from veerjax.models.blocks import Images
 from veerjax.models.cost import Cost, forward_cost
-from veerjax.models.heads import HEADS
+from veerjax.models.heads import HEADS, Head
 from veerjax.models.model import Model, Variables
 from veerjax.types import Batch, Prediction, with_channels
 
@@ -24,9 +24,11 @@ class Network(Protocol):
         ...
 
 
-def per_pixel_model(net: Network, config: ModelConfig, loss: LossConfig, *, least_px: int = 1) -> Model:
-    """A network behind the seam of `models.model`."""
-    head, module = HEADS[config.head], cast(nn.Module, net)
+def per_pixel_model(
+    net: Network, config: ModelConfig, loss: LossConfig, *, least_px: int = 1, head: Head | None = None
+) -> Model:
+    """A network behind the seam of `models.model`, its logits read by a head, which is else that of the config."""
+    head, module = head or HEADS[config.head], cast(nn.Module, net)
 
     def init(key: PRNGKeyArray) -> Variables:
         return dict(module.init(key, jnp.zeros((1, net.stride, net.stride, config.channels)), train=False))
@@ -35,10 +37,10 @@ def per_pixel_model(net: Network, config: ModelConfig, loss: LossConfig, *, leas
         image = with_channels(batch.image, config.channels)
         rngs = {"dropout": key} if config.dropout else None
         logits, changed = module.apply(variables, image, train=True, mutable=["batch_stats"], rngs=rngs)
-        return head.loss(cast(Array, logits), batch, config=loss), dict(changed)
+        return head.loss(logits, batch, config=loss), dict(changed)
 
     def probability_of(variables: Variables, image: Images) -> Float[Array, "batch height width outputs"]:
-        return head.probability(cast(Array, module.apply(variables, image, train=False)))
+        return head.probability(module.apply(variables, image, train=False))
 
     def predict(variables: Variables, batch: Batch) -> Prediction:
         image = with_channels(batch.image, config.channels)
@@ -65,10 +67,9 @@ def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
     Raises:
         InputError: another value.
     """
-    for key, default in (("stem", "full"), ("output_stride", 0), ("dropout", 0.0), ("rates", ())):
-        value, takes = getattr(config, key), allowed.get(key, (default,))
-        _check(config.name, key, value, takes)
-    _check(config.name, "norm", config.norm, allowed["norm"])
+    defaults = {"stem": "full", "output_stride": 0, "dropout": 0.0, "rates": (), "assignment": "hungarian"}
+    for key, takes in ({key: (default,) for key, default in defaults.items()} | allowed).items():
+        _check(config.name, key, getattr(config, key), takes)
 
 
 def _check(name: str, key: str, value: Any, takes: Sequence[Any]) -> None:

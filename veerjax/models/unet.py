@@ -6,6 +6,7 @@ space-to-depth stem.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -57,27 +58,37 @@ class UNet(nn.Module):
         height, width = image.shape[1:3]
         x = padded(image, multiple=self.stride).astype(self.dtype)
         norm = norm_layer(self.norm, train=train, dtype=self.dtype)
-        x = self.levels(space_to_depth(x, side=self.side), norm)
+        x = levels(space_to_depth(x, side=self.side), self.features, norm=norm, dtype=self.dtype, remat=self.remat)[-1]
         logits = nn.Dense(self.side**2 * self.outputs, dtype=jnp.float32)(x)
         return depth_to_space(logits, side=self.side)[:, :height, :width]
 
-    def levels(self, x: Images, norm: Norm) -> Images:
-        kind, number = nn.remat(Block) if self.remat else Block, itertools.count()
 
-        def block(width: int, x: Images) -> Images:
-            # Named, so that remat, which is another class to Flax, has the same parameters.
-            return kind(width, norm, self.dtype, name=f"Block_{next(number)}")(x)
+def levels(x: Images, features: Sequence[int], *, norm: Norm, dtype: jnp.dtype, remat: bool = False) -> list[Images]:
+    """What a U-Net knows at each level, the coarsest first and then up to the finest; its layers are the caller's.
 
-        skips = []
-        for width in self.features[:-1]:
-            x = block(width, x)
-            skips.append(x)
-            x = pool(x)
-        x = block(self.features[-1], x)
-        for width, skip in zip(reversed(self.features[:-1]), reversed(skips), strict=True):
-            x = depth_to_space(nn.Dense(4 * width, dtype=self.dtype)(x))
-            x = block(width, jnp.concatenate([x, skip], axis=-1))
-        return x
+    Args:
+        x: what the finest level reads, its sides multiples of `2 ** (len(features) - 1)`
+        features: channel widths, finest level first
+        norm: of `norm_layer`
+        dtype: of the computation
+        remat: keep a block's input alone for the gradient, and compute the rest of it once more
+    """
+    kind, number = nn.remat(Block) if remat else Block, itertools.count()
+
+    def block(width: int, x: Images) -> Images:
+        # Named, so that remat, which is another class to Flax, has the same parameters.
+        return kind(width, norm, dtype, name=f"Block_{next(number)}")(x)
+
+    skips = []
+    for width in features[:-1]:
+        x = block(width, x)
+        skips.append(x)
+        x = pool(x)
+    found = [block(features[-1], x)]
+    for width, skip in zip(reversed(features[:-1]), reversed(skips), strict=True):
+        x = depth_to_space(nn.Dense(4 * width, dtype=dtype)(found[-1]))
+        found.append(block(width, jnp.concatenate([x, skip], axis=-1)))
+    return found
 
 
 def build(config: ModelConfig, loss: LossConfig) -> Model:
