@@ -78,6 +78,7 @@ class ModelConfig:
     padding: str = "same"  # of unet's convolutions: "same", or "valid" as published: the image is mirrored, no zeros
     output_stride: int = 0  # [px] of the scores of fcn (8, 16, 32) and deeplab (4, 8, 16); 0: the architecture's own
     rates: tuple[int, ...] = ()  # [places] between the taps of deeplab's pyramid, each >= 1; none: as published
+    assignment: str = "hungarian"  # of set_prediction's queries to curves: the cheapest, or "fixed": query k is curve k
     dropout: float = 0.0  # share of the wide layers' outputs of fcn that a training step leaves out, 0 to below 1
     channels: int = 1  # of the images that it reads: 1 grey, or 3 red, green and blue
     mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
@@ -95,6 +96,7 @@ class ModelConfig:
         choice("model.stem", self.stem, ("full", "space_to_depth", "space_to_depth_4"))
         choice("model.norm", self.norm, ("batch", "pixel", "group", "none"))
         choice("model.padding", self.padding, ("same", "valid"))
+        choice("model.assignment", self.assignment, ("hungarian", "fixed"))
         require(min(self.rates, default=1) >= 1, f"model.rates is {self.rates}; each must be at least 1.")
         require(0 <= self.dropout < 1, f"model.dropout is {self.dropout}; it must be from 0 to below 1.")
         choice("model.dtype", self.dtype, ("auto", "float32", "bfloat16"))

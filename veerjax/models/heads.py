@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from veerjax.config import LossConfig
 from veerjax.labels import BACKGROUND, CURVE_1, CURVE_2, NUM_CLASSES, NUM_CURVES
@@ -15,18 +15,19 @@ from veerjax.models.model import prediction_from_masks, prediction_from_probabil
 from veerjax.types import Batch, Prediction
 
 Logits = Float[Array, "batch height width outputs"]
+Plane = Shaped[Array, "batch height width"]
 Params = dict[str, Any]
 ONE_SCORE = ("unet", "veernet", "deeplab")  # models whose last dense layer alone makes the logits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """Three functions of logits or of the probabilities that they stand for."""
+    """Three functions of what a network says or of the probabilities that it stands for."""
 
     outputs: int  # channels of logits
     exclusive: bool  # whether a pixel has one of them; else each by itself
     loss: Callable[..., Float[Array, ""]]  # of (logits, batch, *, config)
-    probability: Callable[[Logits], Logits]
+    probability: Callable[..., Logits]  # of logits
     prediction: Callable[[Logits], Prediction]  # of probabilities
 
 
@@ -36,17 +37,27 @@ def softmax_loss(logits: Logits, batch: Batch, *, config: LossConfig) -> Float[A
 
 
 def sigmoid_loss(logits: Logits, batch: Batch, *, config: LossConfig) -> Float[Array, ""]:
-    """The mean over the curves of the loss of two classes, ink of the curve or not, on its own strokes.
-
-    A sigmoid is a softmax of two classes whose background logit is 0, so every loss serves both heads.
-    """
+    """The mean over the curves of the loss of two classes, ink of the curve or not, on its own strokes."""
 
     def of_curve(curve: int) -> Float[Array, ""]:
-        logit = logits[..., curve]
-        two = jnp.stack([jnp.zeros_like(logit), logit], axis=-1)
-        return segmentation_loss(two, batch.strokes[:, curve].astype(jnp.uint8), batch.valid, config=config)
+        return mask_loss(logits[..., curve], batch.strokes[:, curve], batch.valid, config=config)
 
     return jnp.mean(jnp.stack([of_curve(curve) for curve in range(NUM_CURVES)]))
+
+
+def mask_loss(logit: Plane, mask: Plane, valid: Bool[Array, " batch"], *, config: LossConfig) -> Float[Array, ""]:
+    """The loss of two classes, in the mask or not.
+
+    A sigmoid is a softmax of two classes whose background logit is 0, so every loss serves it too.
+
+    Args:
+        logit: log-odds of the mask
+        mask: the true one, boolean
+        valid: which examples count
+        config: the weights of the losses
+    """
+    two = jnp.stack([jnp.zeros_like(logit), logit], axis=-1)
+    return segmentation_loss(two, mask.astype(jnp.uint8), valid, config=config)
 
 
 def softmax_probability(logits: Logits) -> Logits:

@@ -11,12 +11,20 @@ from veerjax.config import LossConfig, ModelConfig, nearest, require
 from veerjax.models.blocks import Images
 from veerjax.models.cost import Cost, forward_cost
 from veerjax.models.crf import refined
-from veerjax.models.heads import HEADS
+from veerjax.models.heads import HEADS, Head
 from veerjax.models.model import Model, Variables
 from veerjax.types import Batch, Prediction, with_channels
 
-# What a key of a config is where an architecture does not read it.
-DEFAULTS = (("stem", "full"), ("padding", "same"), ("output_stride", 0), ("dropout", 0.0), ("rates", ()))
+# What an architecture takes of a key that it does not name: either head, and of the others what says nothing.
+UNNAMED = {
+    "head": tuple(HEADS),
+    "stem": ("full",),
+    "padding": ("same",),
+    "output_stride": (0,),
+    "rates": ((),),
+    "assignment": ("hungarian",),
+    "dropout": (0.0,),
+}
 
 
 class Network(Protocol):
@@ -29,7 +37,13 @@ class Network(Protocol):
 
 
 def per_pixel_model(
-    net: Network, config: ModelConfig, loss: LossConfig, *, least_px: int = 1, least_by: str = "model.features"
+    net: Network,
+    config: ModelConfig,
+    loss: LossConfig,
+    *,
+    least_px: int = 1,
+    least_by: str = "model.features",
+    head: Head | None = None,
 ) -> Model:
     """A network behind the seam of `models.model`; its cost is without that of the mirror and of the CRF.
 
@@ -39,8 +53,9 @@ def per_pixel_model(
         loss: and its weights
         least_px: a side of the images that it is trained on
         least_by: the key of the config that makes it so
+        head: what reads the logits; that of the config by default
     """
-    head, module = HEADS[config.head], cast(nn.Module, net)
+    head, module = head or HEADS[config.head], cast(nn.Module, net)
 
     def init(key: PRNGKeyArray) -> Variables:
         return dict(module.init(key, jnp.zeros((1, net.stride, net.stride, config.channels)), train=False))
@@ -49,10 +64,10 @@ def per_pixel_model(
         image = with_channels(batch.image, config.channels)
         rngs = {"dropout": key} if config.dropout else None
         logits, changed = module.apply(variables, image, train=True, mutable=["batch_stats"], rngs=rngs)
-        return head.loss(cast(Array, logits), batch, config=loss), dict(changed)
+        return head.loss(logits, batch, config=loss), dict(changed)
 
     def probability_of(variables: Variables, image: Images) -> Float[Array, "batch height width outputs"]:
-        return head.probability(cast(Array, module.apply(variables, image, train=False)))
+        return head.probability(module.apply(variables, image, train=False))
 
     def predict(variables: Variables, batch: Batch) -> Prediction:
         image = with_channels(batch.image, config.channels)
@@ -82,15 +97,13 @@ def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
 
     Args:
         config: of the model
-        **allowed: the values that it takes of a key; of one that is not named, its default alone
+        **allowed: the values that it takes of a key; of one that is not named, those of `UNNAMED`
 
     Raises:
         InputError: another value.
     """
-    for key, default in DEFAULTS:
-        value, takes = getattr(config, key), allowed.get(key, (default,))
-        _check(config.name, key, value, takes)
-    _check(config.name, "norm", config.norm, allowed["norm"])
+    for key, takes in {**UNNAMED, **allowed}.items():
+        _check(config.name, key, getattr(config, key), takes)
 
 
 def _check(name: str, key: str, value: Any, takes: Sequence[Any]) -> None:

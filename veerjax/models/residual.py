@@ -110,5 +110,6 @@ class Mixing(nn.Module):
 
     def operations(self, query: jax.Array, key: jax.Array, value: jax.Array) -> Layer:
         """Of the two products of matrices."""
-        places = key.shape[1]
-        return Layer(flops=2 * places * (query.size + value.size), reads=query.shape[-1], makes=places)
+        queries, places = query.shape[1], key.shape[1]
+        flops = 2 * (places * query.size + queries * value.size)
+        return Layer(flops=flops, reads=query.shape[-1], makes=places)

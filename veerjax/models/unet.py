@@ -11,6 +11,7 @@ pixel of it is labelled.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -70,8 +71,9 @@ class UNet(nn.Module):
         height, width = image.shape[1:3]
         x = self.surrounded(image) if self.padding == "valid" else padded(image, multiple=self.stride)
         norm = norm_layer(self.norm, train=train, dtype=self.dtype)
-        x = self.levels(space_to_depth(x.astype(self.dtype), side=self.side), norm)
-        logits = nn.Dense(self.side**2 * self.outputs, dtype=jnp.float32)(x)
+        x = space_to_depth(x.astype(self.dtype), side=self.side)
+        how = {"norm": norm, "dtype": self.dtype, "remat": self.remat, "padding": self.padding}
+        logits = nn.Dense(self.side**2 * self.outputs, dtype=jnp.float32)(levels(x, self.features, **how)[-1])
         return depth_to_space(logits, side=self.side)[:, :height, :width]
 
     def surrounded(self, image: Images) -> Images:
@@ -84,23 +86,36 @@ class UNet(nn.Module):
             padding.append((margin * self.side, (margin + made) * self.side - size))
         return jnp.pad(image - PAPER, [*padding, (0, 0)], mode="symmetric")
 
-    def levels(self, x: Images, norm: Norm) -> Images:
-        kind, number = nn.remat(Block) if self.remat else Block, itertools.count()
 
-        def block(width: int, x: Images) -> Images:
-            # Named, so that remat, which is another class to Flax, has the same parameters.
-            return kind(width, norm, self.dtype, padding=self.padding, name=f"Block_{next(number)}")(x)
+def levels(
+    x: Images, features: Sequence[int], *, norm: Norm, dtype: jnp.dtype, remat: bool = False, padding: str = "same"
+) -> list[Images]:
+    """What a U-Net knows at each level, the coarsest first and then up to the finest; its layers are the caller's.
 
-        skips = []
-        for width in self.features[:-1]:
-            x = block(width, x)
-            skips.append(x)
-            x = pool(x)
-        x = block(self.features[-1], x)
-        for width, skip in zip(reversed(self.features[:-1]), reversed(skips), strict=True):
-            x = depth_to_space(nn.Dense(4 * width, dtype=self.dtype)(x))
-            x = block(width, jnp.concatenate([x, centre(skip, like=x)], axis=-1))
-        return x
+    Args:
+        x: what the finest level reads; with the padding "same", its sides are multiples of `2 ** (len(features) - 1)`
+        features: channel widths, finest level first
+        norm: of `norm_layer`
+        dtype: of the computation
+        remat: keep a block's input alone for the gradient, and compute the rest of it once more
+        padding: of the convolutions
+    """
+    kind, number = nn.remat(Block) if remat else Block, itertools.count()
+
+    def block(width: int, x: Images) -> Images:
+        # Named, so that remat, which is another class to Flax, has the same parameters.
+        return kind(width, norm, dtype, padding=padding, name=f"Block_{next(number)}")(x)
+
+    skips = []
+    for width in features[:-1]:
+        x = block(width, x)
+        skips.append(x)
+        x = pool(x)
+    found = [block(features[-1], x)]
+    for width, skip in zip(reversed(features[:-1]), reversed(skips), strict=True):
+        x = depth_to_space(nn.Dense(4 * width, dtype=dtype)(found[-1]))
+        found.append(block(width, jnp.concatenate([x, centre(skip, like=x)], axis=-1)))
+    return found
 
 
 def centre(features: Images, *, like: Images) -> Images:

@@ -177,8 +177,8 @@ def warm_start(name: str, config: Config) -> Variables:
     weights = load_weights(name)
     ours, theirs = config.model, weights.config.model
     # How they are read, not what they are.
-    read = {key: getattr(ours, key) for key in ("mirror", "crf", "dtype", "remat", "dropout")}
-    like = replace(theirs, **read)
+    free = ("mirror", "crf", "dtype", "remat", "dropout", "assignment")
+    like = replace(theirs, **{key: getattr(ours, key) for key in free})
     if (theirs.head, ours.head) == ("softmax", "sigmoid") and theirs.name in ONE_SCORE:
         like = replace(like, head="sigmoid")
     other = differences(to_dict(like), to_dict(ours), prefix="model.")
