@@ -5,7 +5,7 @@ import importlib
 from veerjax.config import LossConfig, ModelConfig, choice
 from veerjax.models.model import Model
 
-MODELS = ("unet", "fcn", "veernet", "deeplab")
+MODELS = ("unet", "fcn", "veernet", "deeplab", "rowwise")
 
 
 def build_model(config: ModelConfig, loss: LossConfig) -> Model:

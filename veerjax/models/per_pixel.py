@@ -60,14 +60,14 @@ def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
 
     Args:
         config: of the model
-        **allowed: the values that it takes of a key; of one that is not named, its default alone
+        **allowed: the values that it takes of a key; of one that is not named its default alone, and either head
 
     Raises:
         InputError: another value.
     """
-    for key, default in (("stem", "full"), ("output_stride", 0), ("dropout", 0.0), ("rates", ())):
-        value, takes = getattr(config, key), allowed.get(key, (default,))
-        _check(config.name, key, value, takes)
+    defaults = {"head": tuple(HEADS), "stem": ("full",), "output_stride": (0,), "dropout": (0.0,), "rates": ((),)}
+    for key, default in defaults.items():
+        _check(config.name, key, getattr(config, key), allowed.get(key, default))
     _check(config.name, "norm", config.norm, allowed["norm"])
 
 
