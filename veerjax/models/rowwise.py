@@ -9,15 +9,15 @@ Reference:
     Qin, Wang, Li 2020, "Ultra Fast Structure-aware Deep Lane Detection": a softmax over places in each row, and the
     expectation of it. Unlike theirs: every row and every column of the image, where they have few anchors and coarse
     cells; a target spread over columns; presence as a probability of its own, where they have one more cell; scores of
-    a U-Net, where their dense layer sees the whole image at a fixed size; no term for structure, for kicks are no lanes.
+    a U-Net, where their dense layer sees the whole image at a fixed size; no term for structure, as kicks are no lanes.
     Sun, Xiao, Wei, Liang, Wei 2018, "Integral Human Pose Regression": the expectation as the position, differentiable.
     Unlike theirs: over a window, so that a second mode in the row does not draw it aside.
-    Pinheiro, Collobert 2015, "From Image-level to Pixel-level Labeling with Convolutional Networks": pooling by log-sum-
-    exp, from which a mark on a whole says something of each of its places. Unlike theirs: a sum of odds, not a mean.
+    Pinheiro, Collobert 2015, "From Image-level to Pixel-level Labeling with Convolutional Networks": odds of
+    a whole pooled from those of its places by log-sum-exp. Unlike theirs: a sum, not a mean.
     The reach of the ink is our own: in a row of a kick that runs nearly horizontal it is wider than any pen.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -199,5 +199,5 @@ def check_loss(loss: LossConfig) -> None:
     for key, value in vars(loss).items():
         require(
             value == defaults[key],
-            f"loss.{key} is {value}, and rowwise reads no loss.*, for it labels no pixels; leave it at {defaults[key]}.",
+            f"loss.{key} is {value}, and rowwise, which labels no pixels, reads no loss.*; write {defaults[key]}.",
         )
