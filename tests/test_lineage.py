@@ -1,4 +1,4 @@
-"""Every architecture by its own config: trained, evaluated, timed, digitising, compiled for TPUs; and learning by heart."""
+"""Every architecture by its own config: trained, evaluated, timed, digitising, compiled for TPUs, learning by heart."""
 
 import importlib.util
 import json
@@ -31,6 +31,8 @@ LINEAGE = {
     "deeplab": (["model.features=[8,16,16,16,32]", "model.rates=[1,2,3]"], 8),
     "veernet": (["model.features=[8,8,16,16,32]"], 1),
     "unet": (["model.features=[16,32,48]"], 1),
+    "rowwise": (["model.features=[16,32,48]"], 1),
+    "set_prediction": (["model.features=[16,32,48]"], 1),
 }
 SIZE = ["data.height=64", "data.width=64"]
 SLACK = 0.05  # of IoU that a net which learns four logs by heart may stay below the oracle of its stride

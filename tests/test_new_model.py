@@ -49,9 +49,7 @@ def test_the_readmes_network_trains_and_is_known_again(tmp_path: Path) -> None:
 
 
 def test_a_network_that_is_not_there_is_one_sentence() -> None:
-    with pytest.raises(
-        InputError, match=r"'mynets\.tiny', which Python does not find; put the folder that holds mynets"
-    ):
+    with pytest.raises(InputError, match=r"'mynets\.tiny', which Python does not find; put the folder that holds"):
         build_model(ModelConfig(name="mynets.tiny"), LossConfig())
     with pytest.raises(InputError, match=r"'json\.decoder', which has no build\(config, loss\)"):
         build_model(ModelConfig(name="json.decoder"), LossConfig())

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from veerjax.config import LossConfig
 from veerjax.labels import BACKGROUND, CURVE_1, CURVE_2, NUM_CLASSES, NUM_CURVES
@@ -66,16 +66,21 @@ def softmax_probability(logits: Logits) -> Logits:
 
 
 def sigmoid_prediction(probability: Logits) -> Prediction:
-    """What two independent probabilities say; a crossing may belong to both.
+    """What two independent probabilities say; a crossing may belong to both."""
+    masks = jnp.moveaxis(probability, -1, 1)
+    return replace(prediction_from_masks(masks), label=overlapping_label(masks))
+
+
+def overlapping_label(masks: Float[Array, "batch 2 height width"]) -> Int[Array, "batch height width"]:
+    """The class ids that two independent probabilities stand for.
 
     A pixel's label is ink where `1 - (1 - p_1)(1 - p_2)` is above one half, sure or not whose. It is curve 1,
     which is drawn above, where that is likely or likelier than curve 2.
     """
-    first, second = probability[..., 0], probability[..., 1]
+    first, second = masks[:, 0], masks[:, 1]
     ink = (1 - first) * (1 - second) < 0.5
     owner = jnp.where((first > 0.5) | (first >= second), CURVE_1, CURVE_2)
-    label = jnp.where(ink, owner, BACKGROUND)
-    return replace(prediction_from_masks(jnp.moveaxis(probability, -1, 1)), label=label)
+    return jnp.where(ink, owner, BACKGROUND)
 
 
 def sigmoid_from_softmax(params: Params) -> Params:
