@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace, runs: dict[str, Callable[[int], Config]],
     lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     if arguments.study == "losses":
         lines.append(f"| published, on other data | {' | '.join(PUBLISHED)} |")
-    for seed in range(arguments.seeds):
+    for seed in arguments.seeds:
         for name, config_at in runs.items():
             config, workdir = config_at(seed), arguments.out / f"{name}-{seed}"
             train(config, workdir, devices=jax.devices()[:1])
@@ -224,8 +224,8 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("study", choices=("models", "losses", "errors"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--logs", type=int, default=128, help="test logs of 512 x 256 px")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--logs", type=int, default=64, help="test logs of 512 x 256 px")
     parser.add_argument("--size", type=int, default=128, help="[px] of the square windows of training")
     parser.add_argument("--flops", type=float, default=4e12, help="models: of each training")
     parser.add_argument("--steps", type=int, default=300, help="losses: of each training")

@@ -18,6 +18,7 @@ Reference:
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -179,7 +180,7 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         return rowwise_loss(maps, batch), dict(changed)
 
     def maps_of(variables: Variables, image: Images) -> Maps:
-        return net.apply(variables, image, train=False)
+        return cast(Maps, net.apply(variables, image, train=False))
 
     def predict(variables: Variables, batch: Batch) -> Prediction:
         image = with_channels(batch.image, config.channels)
