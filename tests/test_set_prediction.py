@@ -148,7 +148,7 @@ def twin_of_pair_cost(said: Said, batch: Batch, example: int, query: int, curve:
 def twin_of_set_loss(said: Said, batch: Batch, *, assignment: str) -> float:
     """Over examples, permutations and pixels, one after another."""
     found, entropies, weights = ([], []), [], []
-    for example in np.flatnonzero(batch.valid):
+    for example in np.flatnonzero(batch.valid).tolist():
         orders = [(0, 1)] if assignment == "fixed" else list(itertools.permutations(range(2)))  # query of each curve
         order = min(orders, key=lambda o: sum(twin_of_pair_cost(said, batch, example, o[k], k) for k in range(2)))
         for curve, query in enumerate(order):
@@ -277,8 +277,8 @@ def test_classes_and_masks_are_those_of_an_independent_network_in_pytorch(side: 
 
     def attention(query, key, value, inside: Weights):
         parts = [dense(x, inside.at(name)) for name, x in (("query", query), ("key", key), ("value", value))]
-        split = [part.unflatten(2, (4, -1)).transpose(1, 2) for part in parts]
-        return dense(F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2), inside.at("out"))
+        q, k, v = (part.unflatten(2, (4, -1)).transpose(1, 2) for part in parts)
+        return dense(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2), inside.at("out"))
 
     def code(height: int, width: int, channels: int):
         table = torch.zeros(height, width, channels)
@@ -303,7 +303,7 @@ def test_classes_and_masks_are_those_of_an_independent_network_in_pytorch(side: 
         skip = block(F.pixel_unshuffle(x, side), weights.at("Block_0"))
         coarse = block(F.max_pool2d(skip, 2), weights.at("Block_1"))
         x = block(torch.cat([grown(coarse, weights.at("Dense_0")), skip], dim=1), weights.at("Block_2"))
-        memory, places = coarse.flatten(2).transpose(1, 2), code(*coarse.shape[2:], coarse.shape[1])
+        memory, places = coarse.flatten(2).transpose(1, 2), code(coarse.shape[2], coarse.shape[3], coarse.shape[1])
         queries = weights.tensor("queries").expand(len(image), -1, -1)
         for number in range(3):
             queries = layer(queries, memory, places, weights.at(f"DecoderLayer_{number}"))
