@@ -65,7 +65,13 @@ def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
     Raises:
         InputError: another value.
     """
-    defaults = {"head": tuple(HEADS), "stem": ("full",), "output_stride": (0,), "dropout": (0.0,), "rates": ((),)}
+    defaults: dict[str, Sequence[Any]] = {
+        "head": tuple(HEADS),
+        "stem": ("full",),
+        "output_stride": (0,),
+        "dropout": (0.0,),
+        "rates": ((),),
+    }
     for key, default in defaults.items():
         _check(config.name, key, getattr(config, key), allowed.get(key, default))
     _check(config.name, "norm", config.norm, allowed["norm"])
