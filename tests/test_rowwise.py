@@ -306,7 +306,7 @@ def test_its_config_differs_from_the_default_in_the_head_alone() -> None:
 
 @pytest.mark.slow
 def test_four_logs_learnt_by_heart_are_traced_within_a_pixel() -> None:
-    """Seen when written: median .10 px, 95th percentile .41 px, coverage .998, 0 of 42 absent rows found."""
+    """Seen when written: median .16 px, 95th percentile .68 px, every present row found and no absent one."""
     batch = rendered_examples("standard", split="train", indices=jnp.arange(40, 44), height=64, width=64)
     model = build_model(tiny(features=(8, 12, 16)), LossConfig())
     tx = optax.adam(optax.cosine_decay_schedule(1e-2, STEPS))
@@ -327,7 +327,6 @@ def test_four_logs_learnt_by_heart_are_traced_within_a_pixel() -> None:
     found = trace(jax.jit(model.predict)(variables, batch))
     there, seen = np.asarray(batch.presence), np.asarray(found.presence)
     error_px = np.abs(np.asarray(found.x) - np.asarray(batch.centreline))[there & seen]
-    print(np.median(error_px), np.quantile(error_px, 0.95), (there & seen).sum() / there.sum(), (seen & ~there).sum())
     assert np.median(error_px) < 0.4
     assert np.quantile(error_px, 0.95) < 1.5
     assert (there & seen).sum() > 0.95 * there.sum()

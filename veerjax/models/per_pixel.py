@@ -16,7 +16,7 @@ from veerjax.models.model import Model, Variables
 from veerjax.types import Batch, Prediction, with_channels
 
 # What an architecture takes of a key that it does not name: either head, and of the others what says nothing.
-UNNAMED = {
+UNNAMED: dict[str, Sequence[Any]] = {
     "head": tuple(HEADS),
     "stem": ("full",),
     "padding": ("same",),

@@ -20,10 +20,10 @@ Reference:
 from dataclasses import dataclass
 from typing import cast
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from veerjax.config import LossConfig, ModelConfig, require
@@ -180,7 +180,7 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         return rowwise_loss(maps, batch), dict(changed)
 
     def maps_of(variables: Variables, image: Images) -> Maps:
-        return cast(Maps, net.apply(variables, image, train=False))
+        return cast(Array, net.apply(variables, image, train=False))
 
     def predict(variables: Variables, batch: Batch) -> Prediction:
         image = with_channels(batch.image, config.channels)
