@@ -134,7 +134,7 @@ def examples_per_s(workdir: Path) -> float:
 def run(arguments: argparse.Namespace, runs: dict[str, Callable[[int], Config]], keys: dict[str, str]) -> None:
     """Trains and scores what is asked for, a line of the table at a time."""
     facts = ["parameters", "MFLOP a log", "steps", "examples/s", "MiB a step"] if arguments.study == "models" else []
-    head = [arguments.study[:-1], "seed", *facts, *keys]
+    head = [{"models": "model", "losses": "loss"}[arguments.study], "seed", *facts, *keys]
     lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     if arguments.study == "losses":
         lines.append(f"| published, on other data | {' | '.join(PUBLISHED)} |")
