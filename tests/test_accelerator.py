@@ -10,7 +10,7 @@ import pytest
 from veerjax.config import Config
 from veerjax.data.rendered import rendered_examples
 from veerjax.models import build_model
-from veerjax.models.unet import compute_dtype
+from veerjax.models.blocks import compute_dtype
 from veerjax.performance.stages import Bench
 from veerjax.performance.timing import timed
 from veerjax.training.sharding import data_mesh

@@ -31,7 +31,7 @@ def test_overrides_reach_into_groups_and_are_checked() -> None:
         ("steps=many", "steps is 'many'; it must be of type int"),
         ("steps=0", "steps is 0; it must be at least 1"),
         ("batch=0", "batch is 0; it must be at least 1"),
-        ("model.norm=group", "model.norm is 'group'; write one of batch, pixel"),
+        ("model.norm=layer", "model.norm is 'layer'; write one of batch, pixel, group, none"),
         ("model.stem=half", "model.stem is 'half'"),
         ("model.dtype=float8", "model.dtype is 'float8'"),
         ("model.features=[]", "needs at least one positive channel width"),

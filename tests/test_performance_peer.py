@@ -131,6 +131,12 @@ def test_a_peer_gets_the_weights_of_its_two_losses_and_no_config_with_others() -
         comparable(replace(config, loss=LossConfig(lovasz=1.0, cldice=0.5)))
 
 
+def test_a_net_that_no_peer_has_is_refused() -> None:
+    config = replace(bench().config, model=ModelConfig(name="fcn"))
+    with pytest.raises(InputError, match=r"a peer is a U-Net, and model\.name is 'fcn'; give a config of unet"):
+        comparable(config)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed here")
 @pytest.mark.parametrize(

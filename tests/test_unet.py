@@ -1,13 +1,19 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from model_cases import Weights, built, check_parity, needs_torch
 
-from veerjax.config import LossConfig, ModelConfig
+from veerjax.config import Config, LossConfig, ModelConfig, with_overrides
 from veerjax.errors import InputError
 from veerjax.models import build_model
+from veerjax.models.blocks import depth_to_space, pool, space_to_depth
 from veerjax.models.model import Model, Variables, prediction_from_logits
-from veerjax.models.unet import UNet, depth_to_space, pool, space_to_depth
+from veerjax.models.unet import UNet
+from veerjax.training.sharding import data_mesh
+from veerjax.training.stepper import check_images
 from veerjax.types import Batch, blank
 
 SIZES = {"full": (4, 8), "space_to_depth": (8, 12)}
@@ -39,6 +45,99 @@ def test_a_windows_interior_logits_equal_the_strips(stem: str, norm: str) -> Non
 def test_any_size_is_padded_and_cropped_back(size: tuple[int, int]) -> None:
     net, variables = trained_a_little("space_to_depth", "batch")
     assert net.apply(variables, jnp.ones((2, *size, 1)), train=False).shape == (2, *size, 3)
+
+
+def valid_net(features: tuple[int, ...], stem: str, padding: str = "valid") -> UNet:
+    return UNet(features=features, stem=stem, norm="batch", dtype=jnp.dtype("float32"), padding=padding)
+
+
+@pytest.mark.parametrize(
+    ("levels", "stem", "size"), [(1, "full", (3, 9)), (2, "space_to_depth", (17, 1)), (3, "full", (26, 31))]
+)
+def test_valid_convolutions_label_every_pixel_of_any_size(levels: int, stem: str, size: tuple[int, int]) -> None:
+    net = valid_net((4,) * levels, stem)
+    image = jnp.ones((2, *size, 1))
+    logits, _ = jax.eval_shape(lambda key: net.init_with_output(key, image, train=False), jax.random.key(0))
+    assert logits.shape == (2, *size, 3)
+
+
+def test_of_five_levels_valid_convolutions_read_92_px_beyond_each_border_as_published() -> None:
+    around = valid_net((64, 128, 256, 512, 1024), "full").surrounded(jnp.zeros((1, 388, 388, 1)))
+    assert around.shape == (1, 572, 572, 1)
+
+
+def test_far_from_the_border_padding_makes_no_difference() -> None:
+    valid, same = (valid_net((4, 8), "full", padding) for padding in ("valid", "same"))
+    image = jax.random.uniform(jax.random.key(1), (1, 48, 48, 1))
+    variables = jax.jit(partial(valid.init, train=False))(jax.random.key(0), image)
+    others = jax.eval_shape(partial(same.init, train=False), jax.random.key(0), image)
+    assert jax.tree.structure(variables) == jax.tree.structure(others)
+    ours, other = (np.asarray(jax.jit(partial(net.apply, train=False))(variables, image)) for net in (valid, same))
+    np.testing.assert_allclose(ours[:, 16:-16, 16:-16], other[:, 16:-16, 16:-16], atol=1e-5)
+    assert np.abs(ours - other).max() > 1e-3
+
+
+@needs_torch
+@pytest.mark.parametrize(("padding", "stem"), [("valid", "full"), ("same", "full"), ("valid", "space_to_depth")])
+def test_logits_are_those_of_an_independent_network_in_pytorch(padding: str, stem: str) -> None:
+    import torch
+    import torch.nn.functional as F
+
+    widths, side = (4, 6, 8), {"full": 1, "space_to_depth": 2}[stem]
+    _, variables = built(ModelConfig(features=widths, stem=stem, padding=padding, dtype="float32"))
+    weights = Weights(variables)
+    beyond = 0 if padding == "valid" else 1
+
+    def block(x, index: int):
+        inside = weights.at(f"Block_{index}")
+        for number in range(2):
+            x = F.relu(inside.norm(inside.at(f"Conv_{number}").conv(x, padding=beyond), "batch", number=number))
+        return x
+
+    def grown(x, layer: Weights, factor: int):
+        # A transposed convolution as wide as its stride, which is what a dense layer with depth-to-space is.
+        kernel, bias = layer.tensor("kernel"), layer.tensor("bias")
+        kernel = kernel.reshape(kernel.shape[0], factor, factor, -1).permute(0, 3, 1, 2)
+        bias = bias.reshape(factor, factor, -1).permute(2, 0, 1).repeat(1, x.shape[2], x.shape[3])
+        return F.conv_transpose2d(x, kernel, stride=factor) + bias
+
+    def mirrored(image: np.ndarray):
+        # 3 levels: 4 + 2 (4 + 2 (4)) places are eaten from each end of the finest level, made up of whole fours.
+        sizes = [-(-size // side) for size in (50, 71)]
+        to = [
+            (20 * side, (20 + -(-(size - 4) // 4) * 4 + 4) * side - px)
+            for size, px in zip(sizes, (50, 71), strict=True)
+        ]
+        return np.pad(image, [(0, 0), *to, (0, 0)], mode="symmetric")
+
+    def unet(image):
+        height, width = image.shape[2:]
+        if padding == "valid":
+            x = torch.from_numpy(mirrored(image.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2) - 0.5
+        else:
+            x = F.pad(image - 0.5, (0, -width % 4, 0, -height % 4), mode="replicate")
+        if side == 2:
+            x = F.conv2d(x, torch.eye(4).reshape(4, 1, 2, 2), stride=2)
+        skips = []
+        for index in range(2):
+            skips.append(block(x, index))
+            x = F.max_pool2d(skips[-1], 2)
+        x = block(x, 2)
+        for index in range(2):
+            x, skip = grown(x, weights.at(f"Dense_{index}"), 2), skips.pop()
+            cut = [(have - want) // 2 for have, want in zip(skip.shape[2:], x.shape[2:], strict=True)]
+            skip = skip[:, :, cut[0] : cut[0] + x.shape[2], cut[1] : cut[1] + x.shape[3]]
+            x = block(torch.cat([x, skip], dim=1), 3 + index)
+        return grown(x, weights.at("Dense_2"), side)[:, :, :height, :width]
+
+    net = UNet(features=widths, stem=stem, norm="batch", dtype=jnp.dtype("float32"), padding=padding)
+    check_parity(net, variables, unet, np.random.default_rng(0).random((2, 50, 71, 1), np.float32))
+
+
+def test_more_levels_than_the_images_have_places_for_are_refused() -> None:
+    config = with_overrides(Config(name="deep"), ["model.features=[4,4,4,4,4,4]", "data.height=32"])
+    with pytest.raises(InputError, match=r"images are 32 x 256 px, and unet needs 64 px .* fewer model\.features"):
+        check_images(config, build_model(config.model, config.loss), data_mesh())
 
 
 def test_space_to_depth_is_undone_by_depth_to_space() -> None:
@@ -99,5 +198,5 @@ def test_row_probability_follows_the_logits() -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(InputError, match=r"model\.name is 'unett'; write one of unet .did you mean 'unet'"):
+    with pytest.raises(InputError, match=r"model\.name is 'unett'; write one of .*\bunet.* .did you mean 'unet'"):
         build_model(ModelConfig(name="unett"), LossConfig())

@@ -45,6 +45,26 @@ class DataConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CrfConfig:
+    """The fully connected CRF behind a prediction: by default none, and kernels of the sizes that DeepLab searched."""
+
+    iterations: int = 0  # of the mean field; 0: no CRF
+    appearance_weight: float = 5.0  # [nats] for a label that all near pixels of like grey have, >= 0
+    appearance_px: float = 50.0  # bandwidth over places, at least 0.5
+    appearance_grey: float = 0.04  # bandwidth over grey levels 0 to 1, 0.004 to 1
+    smoothness_weight: float = 3.0  # [nats] for a label that all near pixels have, >= 0
+    smoothness_px: float = 3.0  # bandwidth over places, at least 0.5
+
+    def __post_init__(self) -> None:
+        for name, least in (("iterations", 0), ("appearance_weight", 0), ("smoothness_weight", 0)):
+            require(getattr(self, name) >= least, f"model.crf.{name} is {getattr(self, name)}; it must be >= {least}.")
+        for name in ("appearance_px", "smoothness_px"):
+            require(getattr(self, name) >= 0.5, f"model.crf.{name} is {getattr(self, name)}; it must be at least 0.5.")
+        grey = self.appearance_grey
+        require(0.004 <= grey <= 1, f"model.crf.appearance_grey is {grey}; it must be from 0.004 to 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Which network, and its size."""
 
@@ -54,9 +74,15 @@ class ModelConfig:
     head: str = (
         "softmax"  # "softmax" over three classes, or "sigmoid": each curve by itself, so that both own a crossing
     )
-    norm: str = "batch"  # "batch" (running statistics) or "pixel" (over channels only)
+    norm: str = "batch"  # "batch" (running statistics), "pixel" (over channels only), "group" or "none"
+    padding: str = "same"  # of unet's convolutions: "same", or "valid" as published: the image is mirrored, no zeros
+    output_stride: int = 0  # [px] of the scores of fcn (8, 16, 32) and deeplab (4, 8, 16); 0: the architecture's own
+    rates: tuple[int, ...] = ()  # [places] between the taps of deeplab's pyramid, each >= 1; none: as published
+    assignment: str = "hungarian"  # of set_prediction's queries to curves: the cheapest, or "fixed": query k is curve k
+    dropout: float = 0.0  # share of the wide layers' outputs of fcn that a training step leaves out, 0 to below 1
     channels: int = 1  # of the images that it reads: 1 grey, or 3 red, green and blue
     mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
+    crf: CrfConfig = field(default_factory=CrfConfig)  # that a prediction passes through; training does not
     dtype: str = "auto"  # of the computation: "float32", "bfloat16", or "auto": bfloat16 on accelerators
     remat: bool = False  # in training, compute each block a second time for the gradient instead of keeping it
 
@@ -68,7 +94,11 @@ class ModelConfig:
         require(self.channels in (1, 3), f"model.channels is {self.channels}; write 1 for grey or 3 for RGB.")
         choice("model.head", self.head, ("softmax", "sigmoid"))
         choice("model.stem", self.stem, ("full", "space_to_depth", "space_to_depth_4"))
-        choice("model.norm", self.norm, ("batch", "pixel"))
+        choice("model.norm", self.norm, ("batch", "pixel", "group", "none"))
+        choice("model.padding", self.padding, ("same", "valid"))
+        choice("model.assignment", self.assignment, ("hungarian", "fixed"))
+        require(min(self.rates, default=1) >= 1, f"model.rates is {self.rates}; each must be at least 1.")
+        require(0 <= self.dropout < 1, f"model.dropout is {self.dropout}; it must be from 0 to below 1.")
         choice("model.dtype", self.dtype, ("auto", "float32", "bfloat16"))
 
 
@@ -304,17 +334,7 @@ def load_config_file(path: str | Path) -> Config:
 def _mistyped(message: str) -> str:
     """The dataclass's own complaint about a keyword, with the nearest name."""
     word = message.rpartition("argument ")[2].strip("'\"")
-    groups = (
-        Config,
-        DataConfig,
-        ModelConfig,
-        LossConfig,
-        OptimiserConfig,
-        ValidationConfig,
-        CheckpointConfig,
-        DevicesConfig,
-    )
-    for group in groups:
+    for group in [kind for kind in globals().values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]:
         if message.startswith(f"{group.__name__}."):
             return message + nearest(word, [f.name for f in dataclasses.fields(group)])
     return message

@@ -11,6 +11,8 @@ SET_HELP = (
     "change a key of the config, such as batch=16, model.features=[8,16], devices.rows=4 or memory=auto; repeatable"
 )
 
+READ_HELP = "change how the weights are read: model.crf.iterations=5 and the like, or model.mirror=true; repeatable"
+
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence instead of printing the whole usage."""
@@ -24,6 +26,11 @@ def command(commands: Any, name: str, run: Command, text: str) -> argparse.Argum
     made = commands.add_parser(name, help=text, description=text)
     made.set_defaults(run=run)
     return made
+
+
+def add_reading(made: argparse.ArgumentParser) -> None:
+    """`--set`, for a command that reads with weights as they were trained."""
+    made.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=READ_HELP)
 
 
 def positive(text: str) -> int:

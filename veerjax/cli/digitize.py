@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from veerjax.cli.arguments import WEIGHTS_HELP, command, positive
+from veerjax.cli.arguments import WEIGHTS_HELP, add_reading, command, positive
 from veerjax.cli.hosts import add_hosts, check_hosts, with_others
 
 
@@ -19,6 +19,7 @@ def add_digitize(commands: Any) -> None:
     )
     made.add_argument("--rows", type=positive, default=1, help="devices that share a strip's height (%(default)s)")
     made.add_argument("--step", type=float, help="depth step (0.5 ft or 0.1 m)")
+    add_reading(made)
     add_hosts(made)
 
 
@@ -39,4 +40,5 @@ def run(arguments: argparse.Namespace) -> int:
         tracer=arguments.tracer,
         step=arguments.step,
         rows=arguments.rows,
+        overrides=arguments.overrides,
     )

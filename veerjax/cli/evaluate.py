@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veerjax.cli.arguments import WEIGHTS_HELP, check_outputs, command, positive
+from veerjax.cli.arguments import WEIGHTS_HELP, add_reading, check_outputs, command, positive
 from veerjax.cli.hosts import add_hosts, check_hosts, with_others
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def add_evaluate(commands: Any) -> None:
     )
     made.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     made.add_argument("--report", type=Path, metavar="DIR", help="also write a page with plots here: DIR/index.html")
+    add_reading(made)
     add_hosts(made)
 
 
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch=arguments.batch,
         metrics=arguments.metrics,
         rows=arguments.rows,
+        overrides=arguments.overrides,
     )
     return hosts.from_first(lambda: shown(evaluation, arguments), wait_s=hosts.WORK_S)
 

@@ -10,8 +10,8 @@ from veerjax.models import build_model
 from veerjax.performance.aot import Topology, compiled_or_refused, for_tpu, load_of
 from veerjax.performance.scaling import LEFT_OUT, bound, collective_s, examples_per_s, step_s, weak_scaling
 from veerjax.performance.stages import Bench
-from veerjax.training.sharding import DATA, ROWS, check_batch, check_height
-from veerjax.training.stepper import BUILT, check_portions
+from veerjax.training.sharding import DATA, ROWS, check_batch
+from veerjax.training.stepper import BUILT, check_images, check_portions
 
 Report = dict[str, Any]
 
@@ -30,7 +30,7 @@ def run_aot(config: Config, topology: Topology, *, progress: Callable[[str], Non
     config = for_tpu(config)
     mesh, chip, shape = topology.mesh, topology.chip, topology.shape
     check_batch(config.batch, mesh)
-    check_height(config.data.height, mesh, stride=build_model(config.model, config.loss).stride)
+    check_images(config, build_model(config.model, config.loss), mesh)
     check_portions(config, mesh)
     config, compiled = compiled_or_refused(config, topology, progress)
     load = load_of(compiled, config, topology)

@@ -14,14 +14,15 @@ from jax.sharding import Mesh
 
 from veerjax.config import Config, require
 from veerjax.data.stream import READ_THREADS, built_batches
-from veerjax.models.unet import compute_dtype
+from veerjax.models.blocks import compute_dtype
 from veerjax.performance import sweep
 from veerjax.performance.drawing import part_times
 from veerjax.performance.reading import built_examples, can_build
 from veerjax.performance.roofline import Ceilings, measured_ceilings, timing_error, utilisation
 from veerjax.performance.stages import STAGES, Bench, Stage, physical_devices
 from veerjax.performance.timing import Timing, timed
-from veerjax.training.sharding import check_batch, check_height, data_mesh
+from veerjax.training.sharding import check_batch, data_mesh
+from veerjax.training.stepper import check_images
 from veerjax.version import __version__
 
 ALONE = ("train", "predict")  # what a sweep is timed on
@@ -75,11 +76,11 @@ def checked_bench(config: Config, mesh: Mesh) -> Bench:
     """What is timed of a config.
 
     Raises:
-        InputError: the batch or the height does not divide over the devices.
+        InputError: the batch or the height does not divide over the devices, or the model is too deep for the images.
     """
     bench = Bench.of(config, mesh)
     check_batch(config.batch, mesh)
-    check_height(config.data.height, mesh, stride=bench.model.stride)
+    check_images(config, bench.model, mesh)
     return bench
 
 

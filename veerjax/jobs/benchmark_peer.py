@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from veerjax.config import Config, require
+from veerjax.config import Config, CrfConfig, require
 from veerjax.data.stream import built_batches
 from veerjax.performance import equal_time
 from veerjax.performance.peer import PEER_LOSSES, Peer, check_interpreter, check_parity, running_peer
@@ -80,8 +80,10 @@ def comparable(config: Config) -> Config:
     """The config as a peer can match it: one forward pass a prediction.
 
     Raises:
-        InputError: it weighs a loss that a peer does not have, or has another head.
+        InputError: it is of a net that no peer has, weighs a loss that a peer does not have, or has another head.
     """
+    name = config.model.name
+    require(name == "unet", f"a peer is a U-Net, and model.name is {name!r}; give a config of unet.")
     others = [name for name, weight in config.loss.weights.items() if weight > 0 and name not in PEER_LOSSES]
     settings = " ".join(f"--set loss.{name}=0" for name in others)
     require(
@@ -92,9 +94,8 @@ def comparable(config: Config) -> Config:
     head = config.model.head
     require(head == "softmax", f"a peer has three classes, and model.head is {head!r}; add --set model.head=softmax.")
     # A moving average costs a step of ours next to nothing, and the peer keeps none.
-    return replace(
-        config, model=replace(config.model, mirror=False), optimiser=replace(config.optimiser, ema_decay=0.0)
-    )
+    once = replace(config.model, mirror=False, crf=CrfConfig())
+    return replace(config, model=once, optimiser=replace(config.optimiser, ema_decay=0.0))
 
 
 def peer_stages(bench: Bench) -> dict[str, Run]:

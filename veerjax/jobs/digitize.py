@@ -39,6 +39,7 @@ def digitize_scans(
     tracer: str = "learned",
     step: float | None = None,
     rows: int = 1,
+    overrides: Sequence[str] = (),
 ) -> int:
     """Reads each scan and writes `<stem>.*` and `summary.json` into `out`.
 
@@ -53,6 +54,7 @@ def digitize_scans(
         tracer: `learned` or `classical`
         step: of the depth index [unit of the calibration]
         rows: devices that share the height of a strip, which is then read as a whole and not by windows
+        overrides: of keys of the weights' config that change how they are read, such as `model.crf.iterations=5`
 
     Returns:
         0, or 1 if some of several scans failed.
@@ -65,11 +67,14 @@ def digitize_scans(
     check_inputs(scans, out, step)
     choice("--tracer", tracer, TRACERS)
     require(rows == 1 or tracer == "learned", "--rows is for the learned tracer; leave it out with --tracer classical.")
+    require(
+        not overrides or tracer == "learned", "--set is for the learned tracer; leave it out with --tracer classical."
+    )
     scale = None if calibration is None else read_calibration(calibration)
     first = read_scan(scans[0]) if len(scans) == 1 else None  # refused before the weights are loaded
-    reader = load(weights, rows=rows) if tracer == "learned" else ClassicalReader()
+    reader = load(weights, rows=rows, overrides=overrides) if tracer == "learned" else ClassicalReader()
     if not hosts.alone():
-        hosts.agree(facts_of(scans, out, reader, calibration=scale, step=step))
+        hosts.agree(facts_of(scans, out, reader, calibration=scale, step=step, overrides=overrides))
     out.mkdir(parents=True, exist_ok=True)
     summaries = []
     mine = [scans[index] for index in hosts.share(len(scans), of="scans")]
@@ -102,7 +107,13 @@ def summed_up(summaries: Sequence[dict[str, Any]], out: Path, *, tracer: str) ->
 
 
 def facts_of(
-    scans: Sequence[Path], out: Path, reader: TrackReader, *, calibration: Calibration | None, step: float | None
+    scans: Sequence[Path],
+    out: Path,
+    reader: TrackReader,
+    *,
+    calibration: Calibration | None,
+    step: float | None,
+    overrides: Sequence[str],
 ) -> dict[str, Any]:
     """What the processes that share scans must have in common, by the name that a sentence gives it."""
     return {
@@ -114,6 +125,7 @@ def facts_of(
         "the content of the weights": digest(reader.weights.variables) if isinstance(reader, Reader) else None,
         "--calibration": repr(calibration),
         "--step": step,
+        "--set": list(overrides),
     }
 
 

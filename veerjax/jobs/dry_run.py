@@ -12,8 +12,8 @@ from veerjax.models import build_model
 from veerjax.performance.stages import Bench, memory_errors
 from veerjax.training.loop import warm_start
 from veerjax.training.memory import described, resolved
-from veerjax.training.sharding import DATA, ROWS, check_batch, check_height, data_mesh
-from veerjax.training.stepper import BUILT, build_stepper
+from veerjax.training.sharding import DATA, ROWS, check_batch, data_mesh
+from veerjax.training.stepper import BUILT, build_stepper, check_images
 from veerjax.training.workdir import CONFIG_FILE, check_config
 
 TIMED = 3  # steps
@@ -36,7 +36,7 @@ def dry_run(
     """
     mesh = data_mesh(rows=config.devices.rows)
     check_batch(config.batch, mesh)
-    check_height(config.data.height, mesh, stride=build_model(config.model, config.loss).stride)
+    check_images(config, build_model(config.model, config.loss), mesh)
     config = resolved(config, mesh, workdir=workdir)
     if workdir and (epath.Path(workdir) / CONFIG_FILE).exists():
         check_config(workdir, config)

@@ -1,5 +1,6 @@
 """Scores of weights and baselines on logs whose truth is known, every log counted exactly once."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from veerjax.metrics.strata import STRATA
 from veerjax.training import hosts
 from veerjax.training.sharding import DATA, data_mesh, over_examples
 from veerjax.training.stored import digest
-from veerjax.training.weights import Weights, load_weights
+from veerjax.training.weights import Weights, load_weights, read_with
 from veerjax.version import __version__
 
 METRICS: dict[str, dict[str, Part]] = {"default": DEFAULT, "all": ALL}
@@ -79,6 +80,7 @@ def run_evaluation(
     baselines: Sequence[str] | None = None,
     devices: Sequence[Any] | None = None,
     rows: int = 1,
+    overrides: Sequence[str] = (),
 ) -> Evaluation:
     """Reads every log once with each method and measures it.
 
@@ -96,11 +98,12 @@ def run_evaluation(
         baselines: names of `methods.BASELINES`; all that this machine has the libraries for by default
         devices: to use; all of this process by default
         rows: devices that share the height of a log within the network
+        overrides: of keys of the weights' configs that change how they are read, such as `model.crf.iterations=5`
 
     Raises:
-        InputError: unknown weights, data, split or metrics, weights with a baseline's name, labels of other classes,
-            devices or heights that do not divide by `rows`, weights that give NaN, or another process was started
-            otherwise.
+        InputError: unknown weights, data, split, metrics or overrides, weights with a baseline's name, labels of other
+            classes, devices or heights that do not divide by `rows`, weights that give NaN, or another process was
+            started otherwise.
         PeerLost: another process of the same evaluation says nothing.
     """
     choice("--metrics", metrics, tuple(METRICS))
@@ -109,12 +112,12 @@ def run_evaluation(
     for name in weights:
         require(name not in BASELINES, f"{name!r} is a baseline; for weights in a folder of that name write ./{name}.")
     mesh, clock = data_mesh(jax.local_devices() if devices is None else devices, rows=rows), Clock()
-    loaded = {name: load_weights(name) for name in weights}
+    loaded = {name: read_with(load_weights(name), overrides) for name in weights}
     baselines = installed_baselines() if baselines is None else baselines
     channels = max(item.config.model.channels for item in loaded.values())
     logs = open_logs(data, split=split, data_dir=data_dir, limit=limit, channels=channels)
     if not hosts.alone():
-        hosts.agree(facts_of(loaded, logs, metrics=metrics, baselines=baselines))
+        hosts.agree(facts_of(loaded, logs, metrics=metrics, baselines=baselines, overrides=overrides))
     methods: dict[str, Method] = {name: learned(item, mesh, clock) for name, item in loaded.items()}
     methods |= {name: BASELINES[name](mesh, clock) for name in baselines}
     batch = -(-batch // mesh.shape[DATA]) * mesh.shape[DATA]
@@ -177,7 +180,9 @@ def joined(shares: Sequence[Share], *, logs: LogSet, weights: Mapping[str, Weigh
     )
 
 
-def facts_of(weights: Mapping[str, Weights], logs: LogSet, *, metrics: str, baselines: Sequence[str]) -> dict[str, Any]:
+def facts_of(
+    weights: Mapping[str, Weights], logs: LogSet, *, metrics: str, baselines: Sequence[str], overrides: Sequence[str]
+) -> dict[str, Any]:
     """What the processes of one evaluation must have in common, by the name that a sentence gives it."""
     return {
         "the edition of veerjax": __version__,
@@ -189,6 +194,7 @@ def facts_of(weights: Mapping[str, Weights], logs: LogSet, *, metrics: str, base
         "the number of logs": len(logs),
         "--metrics": metrics,
         "the baselines": list(baselines),
+        "--set": list(overrides),
     }
 
 
@@ -215,11 +221,14 @@ def report_of(evaluation: Evaluation, method: str | None = None) -> dict[str, An
     sums = evaluation.sums[method]
     per_log = evaluation.figures(sums)
     baselines = [name for name in evaluation.sums if name not in evaluation.weights]
+    model = evaluation.weights[method].config.model
     report = {
         "schema": 1,
         "data": evaluation.logs.data,
         "split": evaluation.logs.split,
         "weights": method,
+        "mirror": model.mirror,
+        "crf": dataclasses.asdict(model.crf),
         "metrics": evaluation.metrics,
         "n_logs": len(evaluation.names),
         "n_wells": len(set(evaluation.wells) - {None}) or None,

@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -250,6 +250,7 @@ def meaning(program: export.Exported, weights: Weights) -> dict[str, Any]:
         "image": f"one track at the working width, its height scaled alike; 0 black to 1 white; {colour}",
         "label": label_rule(config.model.head),
         "mirror": config.model.mirror,
+        "crf": asdict(config.model.crf),
     }
 
 

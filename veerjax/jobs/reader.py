@@ -20,7 +20,7 @@ from veerjax.tracing.classical import classical_batch
 from veerjax.tracing.trace import Trace, trace_strip
 from veerjax.tracing.windows import predict_strip, predict_whole
 from veerjax.training.sharding import DATA, ROWS, data_mesh, over_rows, replicated
-from veerjax.training.weights import Weights, load_weights
+from veerjax.training.weights import Weights, load_weights, read_with
 from veerjax.types import Prediction, blank
 
 CLASSICAL_WIDTH_PX = 256
@@ -141,7 +141,9 @@ class ClassicalReader(TrackReader):
         return classical_batch(working[None])[1]
 
 
-def load(name: str = "release", *, rows: int = 1, devices: Sequence[Any] | None = None) -> Reader:
+def load(
+    name: str = "release", *, rows: int = 1, devices: Sequence[Any] | None = None, overrides: Sequence[str] = ()
+) -> Reader:
     """A reader with the weights `release` or `WORKDIR[@best|last|STEP]`.
 
     Args:
@@ -149,14 +151,15 @@ def load(name: str = "release", *, rows: int = 1, devices: Sequence[Any] | None 
         rows: devices that share the height of a strip, which is then read as a whole; with 1, all devices share the
             windows that a strip is cut into
         devices: to use; all of this process by default
+        overrides: of keys of the config that change how weights are read, such as `model.crf.iterations=5`
 
     Raises:
-        InputError: no such weights, or devices that do not divide by `rows`.
+        InputError: no such weights, a key that they are not read by, or devices that do not divide by `rows`.
     """
     mesh = data_mesh(jax.local_devices() if devices is None else devices, rows=rows)
     if rows > 1:
         mesh = data_mesh(list(mesh.devices[0]), rows=rows)  # strips are read one after the other
-    weights = load_weights(name)
+    weights = read_with(load_weights(name), overrides)
 
     def predict(variables: Variables, images: Float[Array, "batch height width"]) -> Prediction:
         return weights.model.predict(variables, blank(images[..., None]))

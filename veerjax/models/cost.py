@@ -9,6 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+COUNTED = (nn.Conv, nn.ConvTranspose, nn.Dense)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -52,7 +54,8 @@ def forward_cost(net: nn.Module, image: tuple[int, int, int, int], **call: Any) 
     norms, activations and pooling, which move bytes rather than compute, count nothing.
 
     Args:
-        net: made of `nn.Conv` and `nn.Dense`
+        net: made of `nn.Conv`, `nn.ConvTranspose`, `nn.Dense`, and modules whose `operations` says theirs of what
+            they are called with
         image: shape of the batch of images
         **call: further keywords of the net
     """
@@ -60,10 +63,12 @@ def forward_cost(net: nn.Module, image: tuple[int, int, int, int], **call: Any) 
 
     def record(call_layer: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
         made = call_layer(*args, **kwargs)
-        if isinstance(context.module, (nn.Conv, nn.Dense)) and context.method_name == "__call__":
-            reads, makes = args[0].shape[-1], made.shape[-1]
-            flops = 2 * made.size * _reads(context.module, reads)
-            layers.append((Layer(flops=flops, reads=reads, makes=makes), made.size * made.dtype.itemsize))
+        module = context.module
+        if context.method_name == "__call__" and (isinstance(module, COUNTED) or hasattr(module, "operations")):
+            layer = (
+                _counted(module, args[0], made) if isinstance(module, COUNTED) else cast(Any, module).operations(*args)
+            )
+            layers.append((layer, made.size * made.dtype.itemsize))
         return made
 
     def run(key: jax.Array) -> Any:
@@ -82,8 +87,16 @@ def forward_cost(net: nn.Module, image: tuple[int, int, int, int], **call: Any) 
     )
 
 
-def _reads(layer: nn.Conv | nn.Dense, channels: int) -> int:
+def _counted(layer: Any, read: jax.Array, made: jax.Array) -> Layer:
+    reads, makes = read.shape[-1], made.shape[-1]
+    return Layer(flops=2 * made.size * _reads(layer, reads), reads=reads, makes=makes)
+
+
+def _reads(layer: nn.Conv | nn.ConvTranspose | nn.Dense, channels: int) -> int:
     """Kernel elements behind one output of a layer that reads `channels`."""
     if isinstance(layer, nn.Dense):
         return channels
-    return math.prod(cast(Sequence[int], layer.kernel_size)) * channels // layer.feature_group_count
+    kernel = math.prod(cast(Sequence[int], layer.kernel_size)) * channels
+    if isinstance(layer, nn.ConvTranspose):
+        return kernel // math.prod(cast(Sequence[int], layer.strides))
+    return kernel // layer.feature_group_count

@@ -24,6 +24,8 @@ class Model:
     predict: Callable[[Variables, Batch], Prediction]
     cost: Callable[[tuple[int, int, int, int]], Cost]  # of one forward pass over images of that shape
     stride: int  # [px] windows should start at multiples of this
+    least_px: int = 1  # a side of its training images: of shorter ones, a part of it would see padding alone
+    least_by: str = "model.features"  # the key of the config that makes it so
 
 
 def prediction_from_logits(logits: Float[Array, "batch height width 3"]) -> Prediction:

@@ -7,7 +7,7 @@ from etils import epath
 
 from veerjax.config import Config, require
 from veerjax.errors import InputError
-from veerjax.models.unet import compute_dtype
+from veerjax.models.blocks import compute_dtype
 from veerjax.synthesis.draw import RENDERER
 from veerjax.training.kept import FOLDER, kept_steps
 from veerjax.training.stepper import BUILT

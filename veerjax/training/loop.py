@@ -14,7 +14,7 @@ from veerjax.config import Config, require, to_dict
 from veerjax.errors import InputError, Interrupted, NumericalFault
 from veerjax.logs.lock import held
 from veerjax.models import build_model
-from veerjax.models.heads import sigmoid_from_softmax
+from veerjax.models.heads import ONE_SCORE, sigmoid_from_softmax
 from veerjax.models.model import Variables
 from veerjax.training import hosts
 from veerjax.training.asked import Asked
@@ -26,10 +26,10 @@ from veerjax.training.memory import resolved
 from veerjax.training.profiling import Profile
 from veerjax.training.record import Record
 from veerjax.training.same import check_config, check_shared, facts_of
-from veerjax.training.sharding import check_batch, check_height, data_mesh, replicated
+from veerjax.training.sharding import check_batch, data_mesh, replicated
 from veerjax.training.signals import StopRequest
 from veerjax.training.state import TrainState
-from veerjax.training.stepper import Metrics, Stepper, build_stepper, initial
+from veerjax.training.stepper import Metrics, Stepper, build_stepper, check_images, initial
 from veerjax.training.validation import Validation, build_validation
 from veerjax.training.weights import load_weights
 from veerjax.training.workdir import adopt_workdir, differences
@@ -79,7 +79,7 @@ def train(
     mesh = data_mesh(devices, rows=config.devices.rows)
     hosts.check_devices(mesh.devices.flatten().tolist())
     check_batch(config.batch, mesh)
-    check_height(config.data.height, mesh, stride=build_model(config.model, config.loss).stride)
+    check_images(config, build_model(config.model, config.loss), mesh)
     check_config(config)
     config = resolved(config, mesh, workdir=workdir)
     model = build_model(config.model, config.loss)
@@ -167,7 +167,9 @@ def work_lock(workdir: epath.Path) -> AbstractContextManager[None]:
 
 
 def warm_start(name: str, config: Config) -> Variables:
-    """Variables of other weights of the same architecture; a sigmoid head may begin from a softmax one.
+    """Variables of other weights of the same architecture.
+
+    A sigmoid head may begin from a softmax one where a single layer makes the logits.
 
     Raises:
         InputError: they are not there, or of another architecture.
@@ -175,8 +177,9 @@ def warm_start(name: str, config: Config) -> Variables:
     weights = load_weights(name)
     ours, theirs = config.model, weights.config.model
     # How they are read, not what they are.
-    like = replace(theirs, mirror=ours.mirror, dtype=ours.dtype, remat=ours.remat)
-    if (theirs.head, ours.head) == ("softmax", "sigmoid"):
+    free = ("mirror", "crf", "dtype", "remat", "dropout", "assignment")
+    like = replace(theirs, **{key: getattr(ours, key) for key in free})
+    if (theirs.head, ours.head) == ("softmax", "sigmoid") and theirs.name in ONE_SCORE:
         like = replace(like, head="sigmoid")
     other = differences(to_dict(like), to_dict(ours), prefix="model.")
     require(

@@ -18,7 +18,7 @@ from etils import epath
 
 from veerjax.config import Config
 from veerjax.errors import InputError
-from veerjax.models.unet import compute_dtype
+from veerjax.models.blocks import compute_dtype
 from veerjax.training.whole import write_whole
 from veerjax.version import __version__
 

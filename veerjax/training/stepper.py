@@ -17,13 +17,14 @@ from veerjax.models.model import Model
 from veerjax.synthesis.draw import check_mixture, draw_batch
 from veerjax.synthesis.settings import settings_in
 from veerjax.training.optimiser import build_optimiser
-from veerjax.training.sharding import DATA, over_examples, over_rows, replicated, sharers
+from veerjax.training.sharding import DATA, check_height, over_examples, over_rows, replicated, sharers
 from veerjax.training.shares import placed, places_here
 from veerjax.training.state import TrainState, initial_state
 from veerjax.training.steps import train_step
 from veerjax.types import Batch
 
 Metrics = dict[str, jax.Array]
+SMALLER = {"model.features": "fewer model.features", "model.rates": "smaller model.rates"}
 BUILT = "raster_logs/"  # what the names of built datasets begin with
 
 
@@ -51,15 +52,31 @@ def build_stepper(config: Config, model: Model, mesh: Mesh, *, data_dir: Path | 
     """The steps of a config.
 
     Raises:
-        InputError: a batch that its settings or portions cannot share, or a dataset that is not there or of another
-            size.
+        InputError: images too small for the model, a batch that its settings or portions cannot share, or a dataset
+            that is not there or of another size.
     """
+    check_images(config, model, mesh)
     check_portions(config, mesh)
     if not config.data.setting.startswith(BUILT):
         return DrawnSteps(config, model, mesh)
     require(data_dir is not None, f"{config.data.setting} is a built dataset; say where it lies with --data-dir.")
     require(not config.data.curriculum, "data.curriculum is for rendered settings; leave it out with a built dataset.")
     return BuiltSteps(config, model, mesh, data_dir=Path(str(data_dir)))
+
+
+def check_images(config: Config, model: Model, mesh: Mesh) -> None:
+    """Refuses images of which a part of the model would see padding alone, or the devices cannot hold equal bands.
+
+    Raises:
+        InputError: a side is too short, or the height does not divide.
+    """
+    height, width = config.data.height, config.data.width
+    require(
+        min(height, width) >= model.least_px,
+        f"images are {height} x {width} px, and {config.model.name} needs {model.least_px} px a side or more by its "
+        f"{model.least_by}; write larger data.height and data.width, or {SMALLER[model.least_by]}.",
+    )
+    check_height(height, mesh, stride=model.stride)
 
 
 def check_portions(config: Config, mesh: Mesh) -> None:

@@ -1,17 +1,20 @@
 """Weights by name: `release`, or `WORKDIR[@best|last|STEP]`."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etils import epath
 
-from veerjax.config import Config, require
+from veerjax.config import Config, require, with_overrides
 from veerjax.models import build_model
 from veerjax.models.model import Model, Variables
 from veerjax.training.checkpoint import checkpoint_folder, restore_variables
 from veerjax.training.workdir import load_config
 
 RELEASE = "release"
+FREE = "model.crf."  # keys that change how weights are read, not what they are; and `MIRROR`
+MIRROR = "model.mirror"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,29 @@ def load_weights(name: str) -> Weights:
     config, tree = locate(name)
     model = build_model(config.model, config.loss)
     return Weights(name=name, config=config, model=model, variables=restore_variables(tree))
+
+
+def read_with(weights: Weights, overrides: Sequence[str]) -> Weights:
+    """The same weights in a model that predicts with other keys of `model.crf`, or another `model.mirror`.
+
+    Args:
+        weights: with the config that they were trained with
+        overrides: items of `--set`
+
+    Raises:
+        InputError: another key, or what `with_overrides` refuses.
+    """
+    for item in overrides:
+        key = item.partition("=")[0]
+        require(
+            key == MIRROR or key.startswith(FREE),
+            f"--set was given {item!r}, but weights stay what they were trained as; set {MIRROR} or {FREE}* alone, "
+            f"such as {FREE}iterations=5.",
+        )
+    if not overrides:
+        return weights
+    config = with_overrides(weights.config, overrides)
+    return replace(weights, config=config, model=build_model(config.model, config.loss))
 
 
 def locate(name: str) -> tuple[Config, epath.Path]:
