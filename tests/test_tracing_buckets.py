@@ -117,7 +117,7 @@ def test_scans_of_many_sizes_compile_the_net_and_the_tracer_once(
     assert digitize.digitize_scans(paths[:1], tmp_path / "first") == 0  # and whatever else runs once
     assert programs() == traced + 1
     read = reader.load()
-    monkeypatch.setattr(digitize, "load", lambda name, rows: read)
+    monkeypatch.setattr(digitize, "load", lambda name, rows, overrides: read)
     with compilations() as found:
         assert digitize.digitize_scans(paths[:1], tmp_path / "net") == 0
     assert len(found) == 1, found  # the net of a new reader
