@@ -14,6 +14,7 @@ from veerjax.logs.picture import check_size
 
 POINTS = 72  # to the inch
 DRAWN_DPI = 300  # of a page without pictures
+MARGIN = 1e-3  # [points]
 HEAD_BYTES = 1024  # within which a PDF says that it is one
 
 
@@ -42,15 +43,29 @@ def read_pdf(path: Path, number: int, *, max_pixels: int) -> Page:
         for picture in pictures:
             across, down = picture.get_px_size()
             check_size(path, across, down, max_pixels)
-        # A hair less, for the size is rounded up.
-        scale = max((finest(picture) for picture in pictures), default=DRAWN_DPI / POINTS) * (1 - 1e-6)
+        scale = max((finest(picture) for picture in pictures), default=DRAWN_DPI / POINTS)
         across, down = page.get_size()
-        check_size(path, math.ceil(across * scale), math.ceil(down * scale), max_pixels)
+        wider, taller = widened(page)
+        scale *= min(across / wider, down / taller) * (1 - 1e-6)  # a hair less, for the size is rounded up
+        check_size(path, math.ceil(wider * scale), math.ceil(taller * scale), max_pixels)
         grey = page.render(scale=scale, grayscale=True).to_numpy()
         grey = np.array(grey.reshape(grey.shape[:2]))
         if pictures and grey.min() == grey.max():
             raise InputError(f"{path}, page {number}: nothing of its picture can be decoded; save it again.")
     return Page(data=grey, width=grey.shape[1], bits=False)
+
+
+def widened(page: Any) -> tuple[float, float]:
+    """The size [points] of a page after a margin was put around it.
+
+    PDFium keeps places in single precision: a picture that ends with its page may end a trifle beyond, and is then
+    stretched by a pixel. With the margin, 150 pages of random sizes and resolutions kept every pixel; without, 124.
+    """
+    left, bottom, right, top = page.get_mediabox()
+    crop = page.get_cropbox()
+    page.set_mediabox(left - MARGIN, bottom - MARGIN, right + MARGIN, top + MARGIN)
+    page.set_cropbox(crop[0] - MARGIN, crop[1] - MARGIN, crop[2] + MARGIN, crop[3] + MARGIN)
+    return page.get_size()
 
 
 def finest(picture: Any) -> float:

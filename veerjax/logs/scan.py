@@ -39,7 +39,7 @@ def read_scan(
         InputError: the file is missing, a folder, empty, no image, truncated, damaged, without pixels or larger than
             `max_pixels`; it has no such page; or its pixels are 32-bit numbers, whose white is not defined.
     """
-    found = read_page(path, page=page or 1, max_pixels=max_pixels)
+    found = read_page(path, page=1 if page is None else page, max_pixels=max_pixels)
     if found.pages > 1 and page is None:
         _log.warning("%s has %d pages; only the first is read.", path, found.pages)
     for remark in found.remarks:

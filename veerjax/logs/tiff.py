@@ -35,7 +35,7 @@ KEPT += (332, 338, 339, 347, 529, 530, 531, 532)
 REDUCED, MASK = 1, 4  # bits of SUBFILE: a thumbnail or a mask is no page
 RAW, GROUP_3, GROUP_4, OLD_JPEG = 1, 3, 4, 6
 FAX = {GROUP_3: "group3", GROUP_4: "group4"}
-END_BYTES = 4  # a Group 4 strip may end in a mark that not every writer sets
+END_BYTES = {GROUP_3: 0, GROUP_4: 4}  # a Group 4 strip may end in a mark that not every writer sets
 REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 DOUBTFUL = "its Group 3 or 4 data is not what its rows code to, so some may be damaged; look at the overlay"
 
@@ -124,12 +124,11 @@ def read_tiff(path: Path, number: int, *, max_pixels: int) -> Page:
             raise InputError(f"{path} holds JPEG data of the kind of TIFF 6.0, long withdrawn; save it as PNG.")
         layout = Layout.of(path, directory, size=path.stat().st_size)
         data, bits, doubtful = None, False, False
-        for top, rows, image, content in layout.bands(file):
-            band, bits = rows_of(path, directory, image)
+        for top, band, bits, content in layout.bands(file):
             doubtful = doubtful or (bits and not codes_back(directory, content, layout.unit_rows, band, width))
             if data is None:
                 data = np.empty((height, band.shape[1]), np.uint8)
-            data[top : top + rows] = band
+            data[top : top + len(band)] = band
     assert data is not None
     page = Page(data=data, width=width, bits=bits, remarks=(DOUBTFUL,) if doubtful else ())
     return turned(page, directory.number(ORIENTATION, 1))
@@ -182,8 +181,8 @@ class Layout:
             raise InputError(f"{path} is damaged: some of its rows have no data; save it again from its source.")
         return cls(path=path, directory=directory, places=places.reshape(*shape, 2), unit_rows=unit_rows)
 
-    def bands(self, file: BinaryIO) -> Iterator[tuple[int, int, Image.Image, list[bytes]]]:
-        """First row, number of rows, decoded picture and undecoded strips of every band, from the top.
+    def bands(self, file: BinaryIO) -> Iterator[tuple[int, np.ndarray, bool, list[bytes]]]:
+        """First row, decoded rows, whether they are bits, and undecoded strips of every band, from the top.
 
         Raises:
             InputError: libtiff tells of damage in a band.
@@ -209,7 +208,9 @@ class Layout:
                     f"{self.path} cannot be read as an image: rows {top} to {top + rows - 1} are damaged ({why[:120]});"
                     " save it again from its source."
                 ) from failure
-            yield top, rows, image, strips
+            band, bits = rows_of(self.path, self.directory, image)
+            del image  # a long strip is in memory once, be it the only one of its page
+            yield top, band, bits, strips
 
 
 def decoded(content: bytes) -> Image.Image:
@@ -248,13 +249,14 @@ def small_tiff(directory: Directory, strips: list[bytes], rows: int, unit_rows: 
 
 
 def codes_back(directory: Directory, strips: list[bytes], unit_rows: int, band: np.ndarray, width: int) -> bool:
-    """Whether the rows, coded again, are the strips of Group 3 or 4 that they came from; true for other compressions.
+    """Whether the rows, coded again, are the strips of Group 3 or 4 that they came from; true for all else.
 
     libtiff passes over most damage in such strips without a word. Both codes leave a writer no choice but in marks
-    and padding at the ends, so rows that were misread hardly ever code to the bytes that they were read from.
+    and padding at the ends, so rows that were misread hardly ever code to the bytes that they were read from. Tiles are
+    not checked, for their padding is not kept.
     """
     compression = directory.number(COMPRESSION, RAW)
-    if compression not in FAX:
+    if compression not in FAX or directory.tiled:
         return True
     bits = band if directory.number(PHOTOMETRIC, 1) == 1 else np.invert(band)
     image = Image.frombytes("1", (width, len(band)), bits.tobytes())
@@ -266,7 +268,7 @@ def codes_back(directory: Directory, strips: list[bytes], unit_rows: int, band: 
     table = REVERSED_BITS if directory.number(FILL_ORDER, 1) == 2 else None
     content = again.getbuffer()
     for strip, offset, count in zip(strips, written.numbers(STRIP_OFFSETS), written.numbers(STRIP_COUNTS), strict=True):
-        coded = bytes(content[offset : offset + max(count - END_BYTES, 0)])
+        coded = bytes(content[offset : offset + max(count - END_BYTES[compression], 0)])
         if not strip.translate(table).startswith(coded):
             return False
     return True
