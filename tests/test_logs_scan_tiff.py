@@ -1,6 +1,7 @@
 """TIFF of every compression, pixel kind, polarity and cut reads as the same picture, and damage is found."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,9 @@ def test_differences_along_the_row_are_summed_up(tmp_path, kind, compression):
 def test_byte_orders_large_files_and_separate_planes(tmp_path, order, big, kind, planes):
     path = tmp_path / "s.tif"
     pixels = np.asarray(PICTURES[kind])
-    options = {"planarconfig": planes, "photometric": "rgb"} if kind == "colour" else {"photometric": "minisblack"}
+    options: dict[str, Any] = {"photometric": "minisblack"}
+    if kind == "colour":
+        options = {"planarconfig": planes, "photometric": "rgb"}
     pixels = np.moveaxis(pixels, 2, 0) if kind == "colour" and planes == "separate" else pixels
     tifffile.imwrite(path, pixels, byteorder=order, bigtiff=big, rowsperstrip=16, **options)
     np.testing.assert_array_equal(read_scan(path), GREYS[kind])

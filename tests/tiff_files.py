@@ -2,12 +2,14 @@
 
 import io
 import struct
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 SHORT, LONG = 3, 4
-WIDTH, LENGTH, PHOTOMETRIC, FILL_ORDER, STRIP_OFFSETS, ROWS_PER_STRIP, STRIP_COUNTS = 256, 257, 262, 266, 273, 278, 279
+WIDTH, LENGTH, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 259, 262, 266
+STRIP_OFFSETS, ROWS_PER_STRIP, STRIP_COUNTS = 273, 278, 279
 
 
 def coded(image: Image.Image, compression: str, *, rows: int | None = None, **tags: int) -> bytes:
@@ -42,7 +44,7 @@ def strips(content: bytes) -> list[tuple[int, int]]:
         return list(zip(tags[STRIP_OFFSETS], tags[STRIP_COUNTS], strict=True))
 
 
-def assembled(pages: list[tuple[dict[int, list[int] | bytes], list[bytes]]], *, tiled: bool = False) -> bytes:
+def assembled(pages: Sequence[tuple[Mapping[int, list[int] | bytes], list[bytes]]], *, tiled: bool = False) -> bytes:
     """A file of pages of tags and of strips or tiles that are coded already."""
     content = bytearray(struct.pack("<2sHI", b"II", 42, 0))
     pointer = 4
@@ -51,7 +53,7 @@ def assembled(pages: list[tuple[dict[int, list[int] | bytes], list[bytes]]], *, 
         for piece in pieces:
             offsets.append(len(content))
             content += piece
-        tags = tags | {324 if tiled else 273: offsets, 325 if tiled else 279: [len(piece) for piece in pieces]}
+        tags = dict(tags) | {324 if tiled else 273: offsets, 325 if tiled else 279: [len(piece) for piece in pieces]}
         entries = []
         for tag, value in sorted(tags.items()):
             kind = 7 if isinstance(value, bytes) else LONG

@@ -65,11 +65,9 @@ def count_pages(path: str | Path) -> int:
     """
     path = Path(path)
     _check_file(path)
-    if is_pdf(path):
-        return count_pdf_pages(path)
     if _is_tiff(path):
         return max(_sentence(path, lambda: count_tiff_pages(path)), 1)
-    return 1
+    return count_pdf_pages(path) if is_pdf(path) else 1
 
 
 def read_page(path: str | Path, *, page: int = 1, max_pixels: int = MAX_PIXELS) -> Page:
@@ -81,10 +79,10 @@ def read_page(path: str | Path, *, page: int = 1, max_pixels: int = MAX_PIXELS) 
     path, pages = Path(path), count_pages(path)
     if not 1 <= page <= pages:
         raise InputError(f"{path} has {pages} page(s), and page {page} is asked for; pages count from 1.")
-    if is_pdf(path):
-        found = read_pdf(path, page, max_pixels=max_pixels)
-    elif _is_tiff(path):
+    if _is_tiff(path):
         found = _sentence(path, lambda: read_tiff(path, page, max_pixels=max_pixels))
+    elif is_pdf(path):
+        found = read_pdf(path, page, max_pixels=max_pixels)
     else:
         found = _sentence(path, lambda: read_picture(path, max_pixels=max_pixels))
     return checked(replace(found, number=page, pages=pages))
