@@ -135,7 +135,7 @@ def test_transparency_in_tiff_is_paper(tmp_path):
 
 @pytest.mark.parametrize("compression", ["group3", "group4"])
 def test_damaged_fax_strips_are_refused_or_remarked(tmp_path, compression, capfd):
-    """Of 300 damages of other pictures like this, the code of three read as another picture: so may one here."""
+    """Of 300 damages of a larger picture, one coded back to what it was read from: so may one here."""
     content, silent = coded(PICTURES["bits"], compression, rows=40), 0
     ends = strips(content)
     for _ in range(60):
@@ -159,6 +159,16 @@ def test_a_strip_that_decodes_short_is_refused_with_its_rows(tmp_path, compressi
     with pytest.raises(InputError, match=r"rows 0 to 89 are damaged \(.+\); save it again from its source\.$"):
         read_scan(written(tmp_path, content))
     assert capfd.readouterr().err == ""
+
+
+def test_damaged_deflate_strips_are_refused(tmp_path):
+    content = coded(PICTURES["grey"], "tiff_deflate", rows=40)
+    for _ in range(40):
+        offset, count = strips(content)[RANDOM.integers(3)]
+        damaged = bytearray(content)
+        damaged[offset + RANDOM.integers(2, count)] ^= int(RANDOM.integers(1, 256))
+        with pytest.raises(InputError, match=r"are damaged \("):
+            read_scan(written(tmp_path, bytes(damaged)))
 
 
 def test_a_fax_strip_that_ends_early_is_no_blank_tail(tmp_path):

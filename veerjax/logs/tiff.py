@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ KEPT = (BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, SAMPLES, PLANES, T4_OPTIONS,
 KEPT += (332, 338, 339, 347, 529, 530, 531, 532)
 REDUCED, MASK = 1, 4  # bits of SUBFILE: a thumbnail or a mask is no page
 RAW, GROUP_3, GROUP_4, OLD_JPEG = 1, 3, 4, 6
+DEFLATE = (8, 32946)
 FAX = {GROUP_3: "group3", GROUP_4: "group4"}
 END_BYTES = {GROUP_3: 0, GROUP_4: 4}  # a Group 4 strip may end in a mark that not every writer sets
 REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -198,6 +200,8 @@ class Layout:
                 strips.append(file.read(count))
             with decoder_messages() as said:
                 try:
+                    if self.directory.number(COMPRESSION, RAW) in DEFLATE:
+                        check_sums(strips)
                     image = decoded(small_tiff(self.directory, strips, rows, self.unit_rows))
                     failure = None
                 except Exception as error:  # of whatever kind: libtiff's own sentence says more, and is heard now
@@ -211,6 +215,15 @@ class Layout:
             band, bits = rows_of(self.path, self.directory, image)
             del image  # a long strip is in memory once, be it the only one of its page
             yield top, band, bits, strips
+
+
+def check_sums(strips: list[bytes]) -> None:
+    """Raises zlib's error where the checksum of a strip is wrong, for libtiff stops at the last pixel, before it."""
+    for strip in strips:
+        stream, rest = zlib.decompressobj(), strip
+        while rest and not stream.eof:
+            stream.decompress(rest, BAND_PIXELS)  # no more at once, whatever a strip expands to
+            rest = stream.unconsumed_tail
 
 
 def decoded(content: bytes) -> Image.Image:
