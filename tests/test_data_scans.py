@@ -290,7 +290,9 @@ def test_metadata_counts_files_by_what_they_hold(tmp_path: Path) -> None:
 def test_a_scan_is_decoded_once_to_check_and_once_to_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_log(tmp_path)
     read, reads = __import__("veerjax.data.scans.opened", fromlist=["read_scan"]).read_scan, []
-    monkeypatch.setattr("veerjax.data.scans.opened.read_scan", lambda path: reads.append(path) or read(path))
+    monkeypatch.setattr(
+        "veerjax.data.scans.opened.read_scan", lambda path, **options: reads.append(path) or read(path, **options)
+    )
     monkeypatch.setattr("veerjax.data.scans.source.CHUNK_WINDOWS", 1)
     assert len(examples_of(source_of(tmp_path, height=64))) == 5
     assert len(reads) == 2

@@ -134,10 +134,15 @@ def test_missing_files_folders_and_empty_files_are_refused(tmp_path):
         read_scan(tmp_path / "empty.tif")
 
 
-@pytest.mark.parametrize("content", [b"just some text\n", b"II*\0", b"\x89PNG\r\n\x1a\n", b"%PDF-1.4\n"])
-def test_what_is_no_image_is_refused(tmp_path, content):
+@pytest.mark.parametrize(("content", "sentence"), [
+    (b"just some text\n", r"s\.tif cannot be read as an image .*: give a whole TIFF, PNG, JPEG or PDF file\."),
+    (b"\x89PNG\r\n\x1a\n", r"s\.tif cannot be read as an image .*: give a whole TIFF, PNG, JPEG or PDF file\."),
+    (b"II*\0", r"s\.tif is truncated: it declares tags up to byte 8 but ends at 4\."),
+    (b"II*\0\0\0\0\0", r"s\.tif cannot be read as an image: it holds no page; give a whole TIFF\."),
+])  # fmt: skip
+def test_what_is_no_image_is_refused(tmp_path, content, sentence):
     (tmp_path / "s.tif").write_bytes(content)
-    with pytest.raises(InputError, match=r"s\.tif cannot be read as an image .*: give a whole TIFF, PNG or JPEG\."):
+    with pytest.raises(InputError, match=sentence):
         read_scan(tmp_path / "s.tif")
 
 

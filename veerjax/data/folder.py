@@ -17,7 +17,8 @@ from veerjax.config import require
 from veerjax.data.logset import LogSet, Positions
 from veerjax.errors import InputError
 from veerjax.labels import NUM_CLASSES, NUM_CURVES
-from veerjax.logs.scan import MAX_PIXELS, pictures_of_any_size, read_scan
+from veerjax.logs.picture import pictures_of_any_size
+from veerjax.logs.scan import MAX_PIXELS, read_scan
 from veerjax.logs.tables import read_pixels_csv
 from veerjax.models.model import prediction_from_probability
 from veerjax.tracing.trace import trace

@@ -1,6 +1,7 @@
 """From scans to curves on disk: pixel CSV and overlay always, LAS and CSV where a calibration says what pixels mean."""
 
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
 import numpy as np
 from tqdm import tqdm
 
@@ -19,10 +19,11 @@ from veerjax.jobs.reader import ClassicalReader, Reader, TrackCurves, TrackReade
 from veerjax.logs.atomic import replacing
 from veerjax.logs.calibration import Calibration, read_calibration
 from veerjax.logs.las import write_las
+from veerjax.logs.page import Page
 from veerjax.logs.resample import DEFAULT_STEP, regular_index, resample
-from veerjax.logs.scan import read_scan
+from veerjax.logs.scan import count_pages, read_page
 from veerjax.logs.tables import pixel_columns, write_pixels_csv, write_values_csv
-from veerjax.report.overlay import overlay
+from veerjax.report.overlay import overlay_picture
 from veerjax.training import hosts
 from veerjax.training.stored import digest
 from veerjax.version import __version__
@@ -41,7 +42,7 @@ def digitize_scans(
     rows: int = 1,
     overrides: Sequence[str] = (),
 ) -> int:
-    """Reads each scan and writes `<stem>.*` and `summary.json` into `out`.
+    """Reads every page of each scan and writes `<stem>[.pN].*` and `summary.json` into `out`.
 
     Of several processes (`hosts`), each calls it alike and reads its share of the scans on its own devices; the first
     one writes the summary of all.
@@ -49,7 +50,7 @@ def digitize_scans(
     Args:
         scans: image files
         out: folder, made if it is not there
-        calibration: TOML that holds for all the scans
+        calibration: TOML that holds for all the scans, and where they have several pages for the one that it names
         weights: `release` or a work directory; the classical tracer has none
         tracer: `learned` or `classical`
         step: of the depth index [unit of the calibration]
@@ -57,7 +58,7 @@ def digitize_scans(
         overrides: of keys of the weights' config that change how they are read, such as `model.crf.iterations=5`
 
     Returns:
-        0, or 1 if some of several scans failed.
+        0, or 1 if some of several pages failed.
 
     Raises:
         InputError: no scan could be read, what holds for all of them is wrong, or another process was started
@@ -71,39 +72,88 @@ def digitize_scans(
         not overrides or tracer == "learned", "--set is for the learned tracer; leave it out with --tracer classical."
     )
     scale = None if calibration is None else read_calibration(calibration)
-    first = read_scan(scans[0]) if len(scans) == 1 else None  # refused before the weights are loaded
+    if len(scans) == 1:
+        pages_of(scans[0], scale)  # refused before the weights are loaded
     reader = load(weights, rows=rows, overrides=overrides) if tracer == "learned" else ClassicalReader()
     if not hosts.alone():
         hosts.agree(facts_of(scans, out, reader, calibration=scale, step=step, overrides=overrides))
-    out.mkdir(parents=True, exist_ok=True)
     summaries = []
     mine = [scans[index] for index in hosts.share(len(scans), of="scans")]
     for path in tqdm(mine, unit="scan", desc="digitize", disable=len(mine) == 1, file=sys.stderr):
+        summaries.append((path.stem, digitize_pages(reader, path, out, calibration=scale, step=step)))
+    found = {stem: pages for share in hosts.collected(summaries) for stem, pages in share}
+    lines = [page for path in scans for page in found[path.stem]]
+    return hosts.from_first(lambda: summed_up(lines, out, tracer=tracer), wait_s=hosts.WORK_S)
+
+
+def pages_of(path: Path, calibration: Calibration | None) -> int:
+    """How many pages a scan has.
+
+    Raises:
+        InputError: it is no scan, or the calibration does not say which of its pages it is of.
+    """
+    pages = count_pages(path)
+    if calibration is not None:
+        require(
+            calibration.page is not None or pages == 1,
+            f"{path} has {pages} pages, and their depths differ; write `page = 1` in the calibration to say which"
+            " one it is of.",
+        )
+        require(
+            calibration.page is None or calibration.page <= pages,
+            f"the calibration is of page {calibration.page}, and {path} has {pages} page(s).",
+        )
+    return pages
+
+
+def digitize_pages(
+    reader: TrackReader, path: Path, out: Path, *, calibration: Calibration | None, step: float | None = None
+) -> list[dict[str, Any]]:
+    """Reads every page of a scan; the summary of each, also of one that failed.
+
+    The files of page N of several are `<stem>.pN.*`. A calibration holds for its own page, or for the only one; other
+    pages are read without.
+    """
+    try:
+        pages = pages_of(path, calibration)
+    except InputError as error:
+        return [failed(path.stem, error)]
+    lines = []
+    for number in range(1, pages + 1):
+        name = path.stem if pages == 1 else f"{path.stem}.p{number}"
+        scale = calibration if calibration is None or (calibration.page or 1) == number else None
         try:
-            image = read_scan(path) if first is None else first
-            summaries.append(digitize_scan(reader, image, out / path.stem, calibration=scale, step=step))
+            page = read_page(path, page=number)
+            out.mkdir(parents=True, exist_ok=True)
+            for remark in page.remarks:
+                tqdm.write(f"veerjax: {path}, page {number}: {remark}.", file=sys.stderr)
+            lines.append(digitize_scan(reader, page, out / name, calibration=scale, step=step))
         except InputError as error:
-            if len(scans) == 1:
-                raise
-            tqdm.write(f"veerjax: {error}", file=sys.stderr)
-            summaries.append({"name": path.stem, "status": "failed", "reasons": [str(error)]})
-    found = {summary["name"]: summary for share in hosts.collected(summaries) for summary in share}
-    return hosts.from_first(
-        lambda: summed_up([found[path.stem] for path in scans], out, tracer=tracer), wait_s=hosts.WORK_S
-    )
+            lines.append(failed(name, error))
+    return lines
+
+
+def failed(name: str, error: InputError) -> dict[str, Any]:
+    """The summary of a page that could not be read."""
+    return {"name": name, "status": "failed", "reasons": [str(error)]}
 
 
 def summed_up(summaries: Sequence[dict[str, Any]], out: Path, *, tracer: str) -> int:
-    """Writes `summary.json`; 1 if some scans failed.
+    """Says what failed and writes `summary.json`; 1 if some pages failed.
 
     Raises:
-        InputError: all did.
+        InputError: all did; nothing is written if it was the only one.
     """
+    sentences = [summary["reasons"][0] for summary in summaries if summary["status"] == "failed"]
+    if len(summaries) == 1 and sentences:
+        raise InputError(sentences[0])
+    for sentence in sentences:
+        tqdm.write(f"veerjax: {sentence}", file=sys.stderr)
+    out.mkdir(parents=True, exist_ok=True)
     with replacing(out / "summary.json") as path:
         Path(path).write_text(json.dumps({"schema": 1, "tracer": tracer, "scans": summaries}, indent=2) + "\n")
-    failed = sum(summary["status"] == "failed" for summary in summaries)
-    require(failed < len(summaries), f"none of the {len(summaries)} scans could be read.")
-    return 1 if failed else 0
+    require(len(sentences) < len(summaries), f"none of the {len(summaries)} pages could be read.")
+    return 1 if sentences else 0
 
 
 def facts_of(
@@ -135,13 +185,19 @@ def check_inputs(scans: Sequence[Path], out: Path, step: float | None) -> None:
     if twice:
         same = " and ".join(str(path) for path in scans if path.stem == twice[0])
         raise InputError(f"{same} would write the same files {twice[0]}.*; rename one of them.")
+    stems = {path.stem: path for path in scans}
+    for path in scans:
+        first = stems.get(re.sub(r"\.p\d+$", "", path.stem), path)
+        require(
+            first is path, f"{path} would write the same files {path.stem}.* as a page of {first}; rename one of them."
+        )
     require(not out.is_file(), f"--out {str(out)!r} is a file; give a folder.")
     require(step is None or step > 0, f"--step is {step}; it must be above 0, such as 0.5.")
 
 
 def digitize_scan(
     reader: TrackReader,
-    image: np.ndarray,
+    image: np.ndarray | Page,
     target: Path,
     *,
     calibration: Calibration | None,
@@ -151,7 +207,7 @@ def digitize_scan(
 
     Args:
         reader: from `load`, or a `ClassicalReader`
-        image: the scan, grey
+        image: the scan, grey, or a page of it
         target: folder and stem of the files, such as `out/strip`
         calibration: where the tracks are and what they mean; without one the whole image is a track
         step: of the depth index
@@ -164,14 +220,16 @@ def digitize_scan(
         columns = pixel_columns(track.x, track.lo, track.hi, confidence=track.confidence, presence=track.presence)
         write_pixels_csv(named(target, f"{middle}.pixels.csv"), columns)
     with replacing(named(target, ".overlay.png")) as path:
-        iio.imwrite(path, overlay(image, tracks), extension=".png")
+        overlay_picture(image, tracks).save(path, format="PNG")
     if log is not None:
         log.write(target)
     coverage = np.mean([track.presence.mean(axis=1) for track in tracks], axis=0)
+    reasons = list(image.remarks) if isinstance(image, Page) else []
+    reasons += [] if coverage.max() > 0 else ["no curve was found"]
     return {
         "name": target.name,
-        "status": "accepted" if coverage.max() > 0 else "review",
-        "reasons": [] if coverage.max() > 0 else ["no curve was found"],
+        "status": "review" if reasons else "accepted",
+        "reasons": reasons,
         "rows": image.shape[0],
         "coverage_rows": [round(float(share), 4) for share in coverage],
         "seconds": round(time.monotonic() - start, 2),

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, UInt8
 
 from veerjax.config import require
 from veerjax.logs.calibration import Calibration, CurveScale
+from veerjax.logs.page import Page
 from veerjax.logs.working import rescaled
 from veerjax.models.model import Variables
 from veerjax.tracing.classical import classical_batch
@@ -55,25 +56,25 @@ class TrackReader(ABC):
         """The polylines of one track at the working width, as a batch of one."""
 
     def digitize(
-        self, image: UInt8[np.ndarray, "height width"], calibration: Calibration | None = None
+        self, image: UInt8[np.ndarray, "height width"] | Page, calibration: Calibration | None = None
     ) -> list[TrackCurves]:
         """The curves of every calibrated track, or of the whole image as one track.
 
         Args:
-            image: the scan, grey, paper light
+            image: the scan, grey, paper light, of which one track at a time is taken
             calibration: where the tracks lie
 
         Raises:
             InputError: not two-dimensional, or a track outside the image.
         """
-        grey = as_unit_grey(image)
+        check_grey(image)
         if calibration is None:
-            return [self.read_track(grey, 0.0, float(grey.shape[1]))]
-        return [self.read_track(grey, t.left_px, t.right_px, curves=t.curves) for t in calibration.tracks]
+            return [self.read_track(image, 0.0, float(image.shape[1]))]
+        return [self.read_track(image, t.left_px, t.right_px, curves=t.curves) for t in calibration.tracks]
 
     def read_track(
         self,
-        grey: Float[np.ndarray, "height width"],
+        grey: UInt8[np.ndarray, "height width"] | Float[np.ndarray, "height width"] | Page,
         left_px: float,
         right_px: float,
         *,
@@ -90,6 +91,7 @@ class TrackReader(ABC):
             f"the track from {left_px:g} to {right_px:g} px is not inside the scan, which is {grey.shape[1]} px wide.",
         )
         crop = grey[:, left:right]
+        crop = crop if crop.dtype == np.uint8 else crop.astype(np.float32)
         working = rescaled(crop, self.width_px)
         found = jax.tree.map(lambda leaf: np.asarray(leaf)[0], self.trace(working))
         rows = mapped_back(found, left=left, crop=crop.shape, working=working.shape)
@@ -169,12 +171,17 @@ def load(
     return Reader(weights=weights, mesh=mesh, predict_images=partial(compiled, variables))
 
 
-def as_unit_grey(image: np.ndarray) -> Float[np.ndarray, "height width"]:
-    """Grey levels from 0 black to 1 white as float32."""
+def check_grey(image: np.ndarray | Page) -> None:
+    """Refuses what is not one grey picture."""
     require(
         image.ndim == 2 and image.size > 0,
         f"the image has the shape {image.shape}; give a grey one of (height, width).",
     )
+
+
+def as_unit_grey(image: np.ndarray) -> Float[np.ndarray, "height width"]:
+    """Grey levels from 0 black to 1 white as float32."""
+    check_grey(image)
     return image.astype(np.float32) / 255 if image.dtype == np.uint8 else image.astype(np.float32)
 
 

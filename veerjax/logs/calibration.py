@@ -136,8 +136,10 @@ class Calibration:
     depth: DepthScale
     tracks: tuple[Track, ...]
     well: dict[str, str] = field(default_factory=dict)  # LAS header fields, by their LAS names
+    page: int | None = None  # of the scan that it is of, from 1; None where the scan has one only
 
     def __post_init__(self) -> None:
+        require(self.page is None or self.page >= 1, f"page is {self.page}; pages count from 1.")
         require(len(self.tracks) >= 1, "it has no [[track]]; it needs at least one.")
         names = [curve.mnemonic.upper() for track in self.tracks for curve in track.curves]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -146,7 +148,8 @@ class Calibration:
 
 
 def read_calibration(path: str | Path) -> Calibration:
-    """The calibration in a TOML file with the tables `[depth]`, `[[track]]`, `[[track.curve]]` and `[well]`.
+    """The calibration in a TOML file with the tables `[depth]`, `[[track]]`, `[[track.curve]]` and `[well]`,
+    and the number `page` of the page that it is of, needed where a scan has several.
 
     Raises:
         InputError: the file is missing or no TOML, a key is unknown (the nearest is named) or missing,
@@ -163,13 +166,15 @@ def read_calibration(path: str | Path) -> Calibration:
 
 
 def _calibration(table: Mapping[str, Any]) -> Calibration:
-    _check_keys("the file", table, ("depth", "track"), optional=("well",))
-    depth, well = table["depth"], table.get("well", {})
+    _check_keys("the file", table, ("depth", "track"), optional=("well", "page"))
+    depth, well, page = table["depth"], table.get("well", {}), table.get("page")
     _check_keys("[depth]", depth, ("unit", "anchors"))
     require(isinstance(well, dict), "[well] must be a table.")
+    whole = isinstance(page, int) and not isinstance(page, bool)
+    require(page is None or whole, f"page is {page!r}; write the number of a page, such as 1.")
     scale = DepthScale(unit=_text("[depth] unit", depth["unit"]), anchors=_anchors(depth["anchors"]))
     tracks = tuple(_track(item) for item in _tables("track", table["track"]))
-    return Calibration(depth=scale, tracks=tracks, well=well)
+    return Calibration(depth=scale, tracks=tracks, well=well, page=page)
 
 
 def _track(table: Mapping[str, Any]) -> Track:

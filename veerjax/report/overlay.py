@@ -7,10 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw
 
+from veerjax.logs.page import Page
+
 COLOURS = ((205, 20, 20), (20, 60, 215))  # curve 1, curve 2
 OCCLUDED_COLOURS = ((245, 160, 160), (150, 175, 250))
 PALE = 0.55  # of the scan's contrast that is left
 LINE_PX = 2
+BLOCK_ROWS = 1024  # rows of a long strip that are held as bytes at once
+PALETTE = (*COLOURS, *OCCLUDED_COLOURS, *((level, level, level) for level in range(4, 256)))
 
 
 class Curves(Protocol):
@@ -37,14 +41,27 @@ def overlay(
         grey: 0 to 255 as bytes, or 0 to 1 as floats
         tracks: the curves of one track or of several
     """
-    bytes_ = grey if grey.dtype == np.uint8 else np.round(np.clip(grey, 0, 1) * 255).astype(np.uint8)
-    pale = (255 - PALE * (255.0 - bytes_)).astype(np.uint8)
-    picture = Image.fromarray(pale).convert("RGB")
+    return np.asarray(overlay_picture(grey, tracks).convert("RGB"))
+
+
+def overlay_picture(grey: np.ndarray | Page, tracks: Sequence[Curves] | Curves) -> Image.Image:
+    """The same as a palette picture, a byte a pixel, for long strips."""
+    height, width = grey.shape
+    picture = Image.new("P", (width, height))
+    picture.putpalette([level for colour in PALETTE for level in colour])
+    for top in range(0, height, BLOCK_ROWS):
+        picture.paste(Image.fromarray(pale(grey[top : top + BLOCK_ROWS])), (0, top))
     pen = ImageDraw.Draw(picture)
     for curves in tracks if isinstance(tracks, Sequence) else [tracks]:
         for curve in (1, 0):
             draw_curve(pen, curves, curve)
-    return np.asarray(picture)
+    return picture
+
+
+def pale(grey: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    """Palette indices of the scan's grey levels, which leave the indices of the curves free."""
+    bytes_ = grey if grey.dtype == np.uint8 else np.round(np.clip(grey, 0, 1) * 255).astype(np.uint8)
+    return (255 - PALE * (255.0 - np.arange(256))).astype(np.uint8)[bytes_]
 
 
 def draw_curve(pen: ImageDraw.ImageDraw, curves: Curves, curve: int) -> None:
@@ -54,7 +71,7 @@ def draw_curve(pen: ImageDraw.ImageDraw, curves: Curves, curve: int) -> None:
     rows = np.flatnonzero(presence & np.isfinite(x))
     # ImageDraw puts pixel centres at whole numbers.
     for row in map(int, rows):
-        colour = (OCCLUDED_COLOURS if occluded[row] else COLOURS)[curve]
+        colour = curve + 2 if occluded[row] else curve  # in the palette
         if np.isfinite(lo[row]) and np.isfinite(hi[row]):
             pen.line([(float(lo[row]) - 0.5, row), (float(hi[row]) - 0.5, row)], fill=colour)
         if row + 1 < len(x) and presence[row + 1] and np.isfinite(x[row + 1]):

@@ -102,7 +102,7 @@ def opened(log: ScannedLog, *, width: int) -> OpenedLog:
     truth = log.truth
     calibration = None if truth.calibration is None else read_calibration(truth.calibration)
     well = None if truth.las is None else las_at(truth.las)
-    grey = read_scan(log.scan)
+    grey = read_scan(log.scan, page=None if calibration is None else calibration.page)
     require(min(grey.shape) >= 2, f"{log.scan} is {grey.shape[1]} x {grey.shape[0]} px; at least 2 x 2 are needed.")
     places = places_of(log, calibration, shape=grey.shape, width=width)
     if isinstance(truth, LabelFiles):
