@@ -1,0 +1,108 @@
+"""Of boxes that overlap, which are kept: non-maximum suppression, its soft form, and none; all of a fixed size."""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from veerjax.metrics.average_precision import box_iou
+from veerjax.models.mask_rcnn.boxes import Boxes
+
+SOFT_SIGMA = 0.5  # of the Gaussian by which soft suppression lowers a score (Bodla et al. 2017)
+NONE = -math.inf  # the score of what is not there
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Boxes by falling score; those behind the last are not there."""
+
+    index: Int[Array, " keep"]  # of the box
+    score: Float[Array, " keep"]  # of the box, lowered where suppression is soft; -inf where there is none
+    valid: Bool[Array, " keep"]
+
+
+def suppressed(
+    kind: str,
+    boxes: Boxes,
+    scores: Float[Array, " n"],
+    *,
+    threshold: float,
+    keep: int,
+    category: Int[Array, " n"] | None = None,
+) -> Kept:
+    """What is kept by "nms", "soft" or "off"; boxes of different categories never suppress each other.
+
+    Args:
+        kind: of suppression
+        boxes: any number
+        scores: -inf of those that are not there
+        threshold: the IoU above which "nms" drops the box with the lower score
+        keep: how many are kept at most
+        category: of each box; one by default
+    """
+    if kind == "off":
+        return _listed(*jax.lax.top_k(scores, min(keep, len(scores))), keep=keep)
+    category = jnp.zeros(len(scores), jnp.int32) if category is None else category
+    rivals = (category[:, None] == category[None]) * box_iou(boxes, boxes)
+    if kind == "soft":
+        return soft_nms(rivals, scores, keep=keep)
+    return nms(rivals, scores, threshold=threshold, keep=keep)
+
+
+def nms(iou: Float[Array, "n n"], scores: Float[Array, " n"], *, threshold: float, keep: int) -> Kept:
+    """Greedy suppression: by falling score, a box is dropped if one that was kept overlaps it by more than a threshold.
+
+    It is computed for all boxes at once, again and again until nothing changes: a box is judged rightly as soon
+    as those with higher scores are, so the result is that of the loop. Of equal scores the first box comes first.
+
+    Args:
+        iou: of each box with each other
+        scores: -inf of those that are not there
+        threshold: of IoU
+        keep: how many are kept at most
+    """
+    order = jnp.argsort(-scores, stable=True)
+    there = scores[order] > NONE
+    above = jnp.triu(iou[order][:, order] > threshold, k=1).astype(jnp.float32)
+
+    def judged(kept: Bool[Array, " n"]) -> Bool[Array, " n"]:
+        return there & ~(kept.astype(jnp.float32) @ above > 0)
+
+    def changing(state: tuple[Bool[Array, " n"], Bool[Array, " n"]]) -> Bool[Array, ""]:
+        return jnp.any(state[0] != state[1])
+
+    kept, _ = jax.lax.while_loop(changing, lambda state: (judged(state[0]), state[0]), (judged(there), there))
+    places = jnp.nonzero(kept, size=min(keep, len(scores)), fill_value=len(scores))[0]
+    score = jnp.append(scores[order], NONE)[places]
+    return _listed(score, jnp.append(order, 0)[places], keep=keep)
+
+
+def soft_nms(iou: Float[Array, "n n"], scores: Float[Array, " n"], *, keep: int) -> Kept:
+    """Suppression that drops nothing: each box that is taken lowers those which it overlaps, by `exp(-IoU^2 / sigma)`.
+
+    Args:
+        iou: of each box with each other
+        scores: -inf of those that are not there, else not below 0
+        keep: how many are taken, one after another
+
+    Reference:
+        Bodla, Singh, Chellappa, Davis 2017, the Gaussian form.
+    """
+
+    def take(left: Float[Array, " n"], _: None) -> tuple[Array, tuple[Array, Array]]:
+        best = jnp.argmax(left)
+        lowered = left * jnp.exp(-(iou[best] ** 2) / SOFT_SIGMA)
+        return lowered.at[best].set(NONE), (left[best], best)
+
+    _, (score, index) = jax.lax.scan(take, scores, None, length=min(keep, len(scores)))
+    return _listed(score, index, keep=keep)
+
+
+def _listed(score: Float[Array, " k"], index: Int[Array, " k"], *, keep: int) -> Kept:
+    """Filled up to `keep`."""
+    more = (0, keep - len(score))
+    score, index = jnp.pad(score, more, constant_values=NONE), jnp.pad(index, more)
+    return Kept(index=index.astype(jnp.int32), score=score, valid=score > NONE)
