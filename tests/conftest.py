@@ -8,8 +8,9 @@ import tempfile
 from veerjax.runtime import CACHED_FROM_S
 
 # LLVM's costly passes make most of a test's time: without them the suite takes half as long.
-FLAGS = ("--xla_force_host_platform_device_count=8", "--xla_backend_optimization_level=1")
-os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FLAGS])
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8 --xla_backend_optimization_level=1"
+)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 # Most of the suite's time is compilation, so its modules, workers and commands share what they compile.
