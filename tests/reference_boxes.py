@@ -129,7 +129,7 @@ def pasted(mask, box, height, width):
 
 def cropped(mask, box, size):
     """The mean over each cell, by cutting every px into small squares."""
-    fine = 20
+    fine = 60  # whose squares fit the px of the cases
     found = np.zeros(size)
     for r in range(size[0]):
         for c in range(size[1]):

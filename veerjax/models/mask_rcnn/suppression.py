@@ -1,7 +1,7 @@
 """Of boxes that overlap, which are kept: non-maximum suppression, its soft form, and none; all of a fixed size."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -45,28 +45,32 @@ def suppressed(
     """
     if kind == "off":
         return _listed(*jax.lax.top_k(scores, min(keep, len(scores))), keep=keep)
-    category = jnp.zeros(len(scores), jnp.int32) if category is None else category
-    rivals = (category[:, None] == category[None]) * box_iou(boxes, boxes)
+    order = jnp.argsort(-scores, stable=True)
+    boxes, scores = boxes[order], scores[order]
+    rivals = box_iou(boxes, boxes)
+    if category is not None:
+        rivals = jnp.where(category[order][:, None] == category[order][None], rivals, 0.0)
     if kind == "soft":
-        return soft_nms(rivals, scores, keep=keep)
-    return nms(rivals, scores, threshold=threshold, keep=keep)
+        kept = soft_nms(rivals, scores, keep=keep)
+    else:
+        kept = nms(rivals, scores, threshold=threshold, keep=keep)
+    return replace(kept, index=order[kept.index])
 
 
 def nms(iou: Float[Array, "n n"], scores: Float[Array, " n"], *, threshold: float, keep: int) -> Kept:
-    """Greedy suppression: by falling score, a box is dropped if one that was kept overlaps it by more than a threshold.
+    """Greedy suppression: one box after another is dropped if one that was kept overlaps it by more than a threshold.
 
-    It is computed for all boxes at once, again and again until nothing changes: a box is judged rightly as soon
-    as those with higher scores are, so the result is that of the loop. Of equal scores the first box comes first.
+    It is computed for all boxes at once, again and again until nothing changes: a box is judged rightly as soon as
+    those before it are, so the result is that of the loop.
 
     Args:
         iou: of each box with each other
-        scores: -inf of those that are not there
+        scores: falling; -inf of those that are not there
         threshold: of IoU
         keep: how many are kept at most
     """
-    order = jnp.argsort(-scores, stable=True)
-    there = scores[order] > NONE
-    above = jnp.triu(iou[order][:, order] > threshold, k=1).astype(jnp.float32)
+    there = scores > NONE
+    above = jnp.triu(iou > threshold, k=1).astype(jnp.float32)
 
     def judged(kept: Bool[Array, " n"]) -> Bool[Array, " n"]:
         return there & ~(kept.astype(jnp.float32) @ above > 0)
@@ -75,9 +79,8 @@ def nms(iou: Float[Array, "n n"], scores: Float[Array, " n"], *, threshold: floa
         return jnp.any(state[0] != state[1])
 
     kept, _ = jax.lax.while_loop(changing, lambda state: (judged(state[0]), state[0]), (judged(there), there))
-    places = jnp.nonzero(kept, size=min(keep, len(scores)), fill_value=len(scores))[0]
-    score = jnp.append(scores[order], NONE)[places]
-    return _listed(score, jnp.append(order, 0)[places], keep=keep)
+    index = jnp.nonzero(kept, size=min(keep, len(scores)), fill_value=len(scores))[0]
+    return _listed(jnp.append(scores, NONE)[index], jnp.minimum(index, len(scores) - 1), keep=keep)
 
 
 def soft_nms(iou: Float[Array, "n n"], scores: Float[Array, " n"], *, keep: int) -> Kept:
