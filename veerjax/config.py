@@ -65,6 +65,57 @@ class CrfConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RcnnConfig:
+    """What mask_rcnn and faster_rcnn propose and keep; of other networks nothing."""
+
+    categories: int = 2  # of objects: each curve its own, or 1: "curve"
+    anchor_scales: tuple[float, ...] = (8.0,)  # root of an anchor's area [strides of its level], each > 0
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # its height over its width, each > 0
+    proposals: int = 64  # boxes an image that the box head judges
+    samples: int = 64  # anchors, and then proposals, an image that a training step learns from; at most `proposals`
+    detections: int = 8  # that are kept of an image, at least 2
+    least_score: float = 0.05  # of a detection, 0 to below 1
+    suppression: str = "nms"  # of detections that overlap: "nms", "soft" or "off"
+    suppression_iou: float = 0.5  # above which nms drops one, 0 to 1
+    mask_grid: tuple[int, ...] = (28, 28)  # [cells] rows and columns of a mask, both even
+    mask_threshold: float = 0.5  # above which a cell is ink, above 0 to below 1
+    oracle: str = "none"  # of a prediction: true "boxes", true "masks" in the boxes found, or "both"
+
+    def __post_init__(self) -> None:
+        require(self.categories in (1, 2), f"model.rcnn.categories is {self.categories}; write 1 or 2.")
+        for name in ("anchor_scales", "anchor_ratios"):
+            values = getattr(self, name)
+            require(
+                len(values) >= 1 and min(values) > 0,
+                f"model.rcnn.{name} is {values}; it needs at least one number, each above 0.",
+            )
+        for name, least in (("proposals", 2), ("samples", 4), ("detections", 2)):
+            require(getattr(self, name) >= least, f"model.rcnn.{name} is {getattr(self, name)}; it must be >= {least}.")
+        require(
+            self.samples <= self.proposals,
+            f"model.rcnn.samples is {self.samples}, and there are {self.proposals} model.rcnn.proposals to draw them "
+            "from; write fewer samples or more proposals.",
+        )
+        require(
+            0 <= self.least_score < 1, f"model.rcnn.least_score is {self.least_score}; it must be from 0 to below 1."
+        )
+        choice("model.rcnn.suppression", self.suppression, ("nms", "soft", "off"))
+        require(
+            0 <= self.suppression_iou <= 1,
+            f"model.rcnn.suppression_iou is {self.suppression_iou}; it must be from 0 to 1.",
+        )
+        require(
+            len(self.mask_grid) == 2 and all(side >= 2 and side % 2 == 0 for side in self.mask_grid),
+            f"model.rcnn.mask_grid is {self.mask_grid}; it needs two even numbers, rows and columns, such as [28,28].",
+        )
+        require(
+            0 < self.mask_threshold < 1,
+            f"model.rcnn.mask_threshold is {self.mask_threshold}; it must be above 0 and below 1.",
+        )
+        choice("model.rcnn.oracle", self.oracle, ("none", "boxes", "masks", "both"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Which network, and its size."""
 
@@ -83,6 +134,7 @@ class ModelConfig:
     channels: int = 1  # of the images that it reads: 1 grey, or 3 red, green and blue
     mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
     crf: CrfConfig = field(default_factory=CrfConfig)  # that a prediction passes through; training does not
+    rcnn: RcnnConfig = field(default_factory=RcnnConfig)  # of mask_rcnn and faster_rcnn
     dtype: str = "auto"  # of the computation: "float32", "bfloat16", or "auto": bfloat16 on accelerators
     remat: bool = False  # in training, compute each block a second time for the gradient instead of keeping it
 

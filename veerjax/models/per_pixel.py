@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from veerjax.config import LossConfig, ModelConfig, nearest, require
+from veerjax.config import LossConfig, ModelConfig, RcnnConfig, nearest, require
 from veerjax.models.blocks import Images
 from veerjax.models.cost import Cost, forward_cost
 from veerjax.models.crf import refined
@@ -24,6 +24,7 @@ UNNAMED: dict[str, Sequence[Any]] = {
     "rates": ((),),
     "assignment": ("hungarian",),
     "dropout": (0.0,),
+    "rcnn": (RcnnConfig(),),
 }
 
 

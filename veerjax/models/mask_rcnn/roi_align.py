@@ -53,6 +53,9 @@ def pyramid_align(
     strides: Sequence[int],
     size: tuple[int, int],
     canonical_px: float = CANONICAL_PX,
+    canonical_level: int = CANONICAL_LEVEL,
+    samples: int = 2,
+    aligned: bool = True,
 ) -> Float[Array, "n rows columns channels"]:
     """`roi_align` of each box on the level of its size.
 
@@ -61,25 +64,35 @@ def pyramid_align(
         boxes: in the image [px]
         strides: [px] of the levels, each twice the one before
         size: of the grid [bins]
-        canonical_px: the side of a box that is read at a stride of 16 px
+        canonical_px: the side of a box that belongs to the canonical level
+        canonical_level: the logarithm to base 2 of that level's stride
+        samples: of `roi_align`
+        aligned: of `roi_align`
     """
-    level = levels(boxes, strides=strides, canonical_px=canonical_px)
+    level = levels(boxes, strides=strides, canonical_px=canonical_px, canonical_level=canonical_level)
+    how = {"size": size, "samples": samples, "aligned": aligned}
     found = [
-        jnp.where((level == k)[:, None, None, None], roi_align(of_level, boxes, size=size, scale=1 / stride), 0)
+        jnp.where((level == k)[:, None, None, None], roi_align(of_level, boxes, scale=1 / stride, **how), 0)
         for k, (of_level, stride) in enumerate(zip(features, strides, strict=True))
     ]
     return sum(found[1:], found[0])
 
 
-def levels(boxes: Boxes, *, strides: Sequence[int], canonical_px: float = CANONICAL_PX) -> Int[Array, " n"]:
-    """The position in `strides` of the level that a box is read from: `4 + log2(side / canonical)`, rounded down.
+def levels(
+    boxes: Boxes,
+    *,
+    strides: Sequence[int],
+    canonical_px: float = CANONICAL_PX,
+    canonical_level: int = CANONICAL_LEVEL,
+) -> Int[Array, " n"]:
+    """The position in `strides` of the level that a box is read from: `4 + log2(side / 224 px)`, rounded down.
 
     Reference:
         Lin et al. 2017, equation 1, the side being the root of the area.
     """
     finest = jnp.log2(jnp.float32(strides[0]))
     side = jnp.sqrt(jnp.maximum(areas(boxes), 1e-6))
-    level = jnp.floor(CANONICAL_LEVEL + jnp.log2(side / canonical_px) + 1e-6) - finest
+    level = jnp.floor(canonical_level + jnp.log2(side / canonical_px) + 1e-6) - finest
     return jnp.clip(level, 0, len(strides) - 1).astype(jnp.int32)
 
 
