@@ -1,6 +1,7 @@
 """What every network that labels pixels shares behind the seam: heads, the mirror, the CRF, dropout, cost, refusals."""
 
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, Protocol, cast
 
 import flax.linen as nn
@@ -104,7 +105,13 @@ def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
         InputError: another value.
     """
     for key, takes in {**UNNAMED, **allowed}.items():
-        _check(config.name, key, getattr(config, key), takes)
+        given = getattr(config, key)
+        if is_dataclass(given):
+            for inner in fields(given):
+                taken = [getattr(group, inner.name) for group in takes]
+                _check(config.name, f"{key}.{inner.name}", getattr(given, inner.name), taken)
+        else:
+            _check(config.name, key, given, takes)
 
 
 def _check(name: str, key: str, value: Any, takes: Sequence[Any]) -> None:
