@@ -68,13 +68,14 @@ def nms(boxes, scores, *, threshold, category):
     return kept
 
 
-def soft_nms(boxes, scores, *, sigma, keep):
+def soft_nms(boxes, scores, *, keep, lowered):
+    """`lowered(overlap)` is what a score keeps."""
     left, kept = dict(enumerate(scores)), []
     while left and len(kept) < keep:
         best = max(left, key=lambda i: (left[i], -i))
         kept.append((best, left.pop(best)))
         for i in left:
-            left[i] *= math.exp(-(iou(boxes[best], boxes[i]) ** 2) / sigma)
+            left[i] *= lowered(iou(boxes[best], boxes[i]))
     return kept
 
 

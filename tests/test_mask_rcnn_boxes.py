@@ -15,7 +15,7 @@ from veerjax.models.mask_rcnn.boxes import areas, clipped, decode, encode
 from veerjax.models.mask_rcnn.matching import BACKGROUND, IGNORED, match, sample
 from veerjax.models.mask_rcnn.pasting import cropped, pasted
 from veerjax.models.mask_rcnn.roi_align import levels, pyramid_align, roi_align
-from veerjax.models.mask_rcnn.suppression import suppressed
+from veerjax.models.mask_rcnn.suppression import soft_nms, suppressed
 
 SIZE = 24  # boxes of a random case, so that all compile once
 
@@ -156,16 +156,28 @@ def test_where_there_is_no_box_none_is_kept() -> None:
         assert not bool(kept.valid.any())
 
 
-def test_soft_suppression_lowers_scores_as_the_loop_does() -> None:
-    ours = jax.jit(partial(suppressed, "soft", threshold=0.5, keep=10))
+FORMS = {None: lambda overlap: np.exp(-(overlap**2) / 0.5), 0.3: lambda overlap: 1 - overlap * (overlap >= 0.3)}
+
+
+@pytest.mark.parametrize("linear_from", FORMS)
+def test_soft_suppression_lowers_scores_as_the_loop_does(linear_from: float | None) -> None:
+    ours = jax.jit(partial(soft_nms, keep=10, linear_from=linear_from))
     for case in range(0, 20, 2):
         boxes, scores, _ = suppression_case(case)
-        kept = ours(boxes, np.abs(scores))
-        index, score = zip(
-            *reference.soft_nms(boxes.astype(float), np.abs(scores).tolist(), sigma=0.5, keep=10), strict=True
-        )
+        kept = ours(box_iou(jnp.asarray(boxes), jnp.asarray(boxes)), np.abs(scores))
+        theirs = reference.soft_nms(boxes.astype(float), np.abs(scores).tolist(), keep=10, lowered=FORMS[linear_from])
+        index, score = zip(*theirs, strict=True)
         np.testing.assert_array_equal(kept.index, index)
         np.testing.assert_allclose(kept.score, score, rtol=1e-4)
+
+
+@pytest.mark.parametrize("linear_from", FORMS)
+def test_soft_suppression_of_one_box_again_and_again_has_no_nan(linear_from: float | None) -> None:
+    scores = jnp.array([0.9, 0.8, 0.7, -jnp.inf])
+    kept = soft_nms(jnp.ones((4, 4)), scores, keep=4, linear_from=linear_from)
+    np.testing.assert_array_equal(kept.index[:3], [0, 1, 2])
+    np.testing.assert_array_equal(kept.valid, [True, True, True, False])
+    assert float(kept.score[0]) == pytest.approx(0.9)
 
 
 @pytest.mark.slow
@@ -200,6 +212,8 @@ def test_a_box_is_read_from_the_level_of_its_size() -> None:
     sides = jnp.array([1.0, 111, 112, 223, 224, 448, 9000])
     boxes = jnp.stack([0 * sides, 0 * sides, sides, sides], axis=-1)
     np.testing.assert_array_equal(levels(boxes, strides=(4, 8, 16, 32)), [0, 0, 1, 1, 2, 3, 3])
+    moved = levels(boxes, strides=(4, 8, 16, 32), canonical_level=5)
+    np.testing.assert_array_equal(moved, [0, 1, 2, 2, 3, 3, 3])
     of_levels = [jnp.full((64 // k, 64 // k, 1), float(k)) for k in (1, 2, 4, 8)]
     found = pyramid_align(of_levels, boxes[:5] / 8, strides=(4, 8, 16, 32), size=(2, 2), canonical_px=28)
     np.testing.assert_allclose(found[:, 0, 0, 0], [1, 1, 2, 2, 4])

@@ -12,9 +12,9 @@ with these two operators put in the place of those, which the files name. The wh
   features, 0 to the kernel, read the border there; the cases have none.
 
 The network's arrays are `state/` and the name in the state dict; `image`; `level_0` to `level_3` of the pyramid; then
-`proposals`, `boxes`, `category` (from 1), `scores`, `grids` (probabilities within the boxes) and `masks` (above one half
-in the image, packed bits). Boxes and levels are ours, (y0, x0, y1, x1) and [H, W, C]; the state is torchvision's: codes
-of a box are (x, y, width, height), kernels [out, in, height, width], and fc6 reads [C, H, W]. `settings` is JSON.
+`proposals`, `boxes`, `category` (from 1), `scores`, `grids` (probabilities within the boxes) and `masks` (what is above
+one half in the image, packed bits). Boxes and levels are ours, (y0, x0, y1, x1) and [H, W, C]; the state is theirs: a
+box's code is (x, y, width, height), a kernel [out, in, height, width], and fc6 reads [C, H, W]. `settings` is JSON.
 """
 
 import inspect

@@ -83,21 +83,27 @@ def nms(iou: Float[Array, "n n"], scores: Float[Array, " n"], *, threshold: floa
     return _listed(jnp.append(scores, NONE)[index], jnp.minimum(index, len(scores) - 1), keep=keep)
 
 
-def soft_nms(iou: Float[Array, "n n"], scores: Float[Array, " n"], *, keep: int) -> Kept:
+def soft_nms(
+    iou: Float[Array, "n n"], scores: Float[Array, " n"], *, keep: int, linear_from: float | None = None
+) -> Kept:
     """Suppression that drops nothing: each box that is taken lowers those which it overlaps, by `exp(-IoU^2 / sigma)`.
 
     Args:
         iou: of each box with each other
         scores: -inf of those that are not there, else not below 0
         keep: how many are taken, one after another
+        linear_from: the IoU from which a score is lowered by `1 - IoU` instead, and below it not at all
 
     Reference:
-        Bodla, Singh, Chellappa, Davis 2017, the Gaussian form.
+        Bodla, Singh, Chellappa, Davis 2017, by default the Gaussian form.
     """
+    gaussian = linear_from is None
+    share = jnp.exp(-(iou**2) / SOFT_SIGMA) if gaussian else jnp.where(iou >= linear_from, 1 - iou, 1.0)
 
     def take(left: Float[Array, " n"], _: None) -> tuple[Array, tuple[Array, Array]]:
         best = jnp.argmax(left)
-        lowered = left * jnp.exp(-(iou[best] ** 2) / SOFT_SIGMA)
+        # A share of 0 times -inf, of a box that equals one taken, would be NaN.
+        lowered = jnp.where(left > NONE, left * share[best], NONE)
         return lowered.at[best].set(NONE), (left[best], best)
 
     _, (score, index) = jax.lax.scan(take, scores, None, length=min(keep, len(scores)))
