@@ -50,8 +50,8 @@ def test_the_code_is_that_of_the_definition_and_is_undone(weights: tuple[float, 
 
 
 def test_decoding_bounds_how_a_box_grows() -> None:
-    code = np.float32([[0.1, -0.2, 9, 0.5], [3, 3, -20, 50]])
-    anchor = np.float32([[0, 0, 8, 4], [2, 2, 3, 9]])
+    code = np.array([[0.1, -0.2, 9, 0.5], [3, 3, -20, 50]], np.float32)
+    anchor = np.array([[0, 0, 8, 4], [2, 2, 3, 9]], np.float32)
     theirs = [reference.decode(c.astype(float), a.astype(float), (1.0, 1.0)) for c, a in zip(code, anchor, strict=True)]
     np.testing.assert_allclose(decode(jnp.asarray(code), jnp.asarray(anchor)), theirs, rtol=1e-5)
 
@@ -123,7 +123,9 @@ def suppression_case(case: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         boxes[1::4] = boxes[::4]  # the same box again
         scores[2::3] = scores[0]  # the same score again
         boxes[5] = boxes[5, [0, 1, 0, 1]]  # without area
-        boxes[6:12] = np.float32([0, 0, 8, 16]) + np.float32([[0, 4, 0, 4]]) * np.arange(6)[:, None]  # each the next's
+        boxes[6:12] = (
+            np.array([0, 0, 8, 16], np.float32) + np.array([[0, 4, 0, 4]], np.float32) * np.arange(6)[:, None]
+        )  # each the next's
         boxes[12:16] = [[0, 0, 2 * k, 8] for k in (8, 4, 2, 1)]  # nested: of IoU just .5
         scores[20:] = -np.inf
     return boxes, scores, category
@@ -200,7 +202,9 @@ def test_suppression_of_1000_boxes_takes_less_than_5_ms() -> None:
 def test_features_are_cut_out_as_point_by_point(aligned: bool, size: tuple[int, int], samples: int) -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(0, 1, (12, 9, 3)).astype(np.float32)
-    boxes = np.concatenate([random_boxes(rng, 8), np.float32([[60, 60, 99, 99], [5, 5, 5, 5], [-9, -9, -5, 80]])])
+    boxes = np.concatenate(
+        [random_boxes(rng, 8), np.array([[60, 60, 99, 99], [5, 5, 5, 5], [-9, -9, -5, 80]], np.float32)]
+    )
     how = {"size": size, "scale": 1 / 6, "samples": samples, "aligned": aligned}
     with jax.default_matmul_precision("highest"):
         ours = roi_align(jnp.asarray(features), jnp.asarray(boxes), **how)
@@ -236,7 +240,7 @@ def test_a_mask_is_cut_to_the_share_of_each_cell() -> None:
     rng = np.random.default_rng(0)
     mask = rng.random((20, 30)) > 0.5
     # Whole cells of a fifth of a px and more, so that small squares measure them exactly.
-    boxes = np.float32([[2, 3, 8, 11], [0, 0, 20, 30], [-4, 10, 4, 14], [1.5, 2.5, 5.5, 6.5]])
+    boxes = np.array([[2, 3, 8, 11], [0, 0, 20, 30], [-4, 10, 4, 14], [1.5, 2.5, 5.5, 6.5]], np.float32)
     ours = cropped(jnp.broadcast_to(mask.astype(np.float32), (4, 20, 30)), jnp.asarray(boxes), size=(4, 2))
     theirs = [reference.cropped(mask, box.astype(float), (4, 2)) for box in boxes]
     np.testing.assert_allclose(ours, theirs, atol=1e-4)

@@ -50,7 +50,7 @@ def test_the_code_of_boxes_is_that_of_torchvision_both_ways(case, golden):
 @pytest.mark.parametrize("name", given.MATCHERS)
 def test_matches_are_those_of_torchvision(case, golden, name):
     low, high, low_quality = given.MATCHERS[name]
-    there = np.ones(case["iou"].shape[1], bool)
+    there = jnp.ones(case["iou"].shape[1], bool)
     ours = [match(iou, there, low=low, high=high, low_quality=low_quality) for iou in jnp.asarray(case["iou"])]
     np.testing.assert_array_equal(ours, golden[f"matched_{name}"])
 
