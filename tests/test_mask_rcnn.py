@@ -23,11 +23,18 @@ from veerjax.tracing.trace import trace
 from veerjax.types import Batch, blank
 
 SMALL = RcnnConfig(proposals=16, samples=8, detections=4, mask_grid=(8, 8))
-NAMES = ("mask_rcnn", "faster_rcnn")
+KINDS = {"mask_rcnn": SMALL, "rows": replace(SMALL, head="rows"), "faster_rcnn": replace(SMALL, mask_grid=(28, 28))}
 
 
-def tiny(name: str = "mask_rcnn", *, rcnn: RcnnConfig = SMALL, **changes) -> ModelConfig:
-    given = {"name": name, "features": (4, 8, 8), "stem": "full", "head": "sigmoid", "dtype": "float32"}
+def tiny(kind: str = "mask_rcnn", *, rcnn: RcnnConfig | None = None, **changes) -> ModelConfig:
+    rcnn = KINDS[kind] if rcnn is None else rcnn
+    given = {
+        "name": "faster_rcnn" if kind == "faster_rcnn" else "mask_rcnn",
+        "features": (4, 8, 8),
+        "stem": "full",
+        "head": "sigmoid",
+        "dtype": "float32",
+    }
     return ModelConfig(**{**given, "rcnn": rcnn, **changes})
 
 
@@ -56,12 +63,11 @@ def test_a_prediction_has_masks_boxes_and_scores(small: tuple[Model, Variables])
         np.testing.assert_allclose(np.exp(np.asarray(found.row_log_prob)).sum(-1), 1, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_loss_reaches_every_parameter(name: str) -> None:
-    model, variables = built(tiny(name))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_reaches_every_parameter(kind: str) -> None:
+    model, variables = built(tiny(kind))
     sizes = gradient_sizes(model, variables, blobs())
     assert all(np.isfinite(list(sizes.values())))
-    # Of the background's box nothing is asked, and of a category alone what it is asked.
     assert not [path for path, size in sizes.items() if size == 0]
 
 
@@ -76,18 +82,19 @@ def test_an_image_without_a_curve_has_a_finite_loss_and_an_example_that_does_not
     assert float(loss(replace(batch, valid=jnp.zeros(3, bool)))) == 0
 
 
+@pytest.mark.slow
 def test_compiling_does_not_change_a_prediction(small: tuple[Model, Variables]) -> None:
     model, variables = small
     eager, compiled = (predict(variables, blobs()).masks for predict in (model.predict, jax.jit(model.predict)))
     np.testing.assert_allclose(eager, compiled, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.slow
-def test_it_trains_on_eight_devices(name: str) -> None:
+@pytest.mark.parametrize("kind", ["mask_rcnn", "faster_rcnn"])
+def test_it_trains_on_eight_devices(kind: str) -> None:
     assert len(jax.devices()) == 8
     given = ["data.setting=blobs", "model.features=[4,8,8]", "model.rcnn.proposals=16", "model.rcnn.samples=16"]
-    found = losses(name, *given, "optimiser.learning_rate=1e-2", steps=20)
+    found = losses(kind, *given, "optimiser.learning_rate=1e-2", steps=20)
     assert np.mean(found[-5:]) < np.mean(found[:5])
 
 
@@ -252,7 +259,7 @@ def test_average_precision_is_of_the_models_own_boxes_and_scores(small: tuple[Mo
     moved = replace(found, boxes=boxes_of(batch.strokes), scores=jnp.full((2, 2), 0.25))
 
     def sums(prediction):
-        return jax.vmap(lambda one, log: detection_sums(one, trace(one), log))(prediction, batch)
+        return jax.vmap(detection_sums)(prediction, trace(prediction), batch)
 
     ours = jax.jit(sums)(moved)
     np.testing.assert_allclose(ours["score"], 0.25)
@@ -267,6 +274,7 @@ def test_average_precision_is_of_the_models_own_boxes_and_scores(small: tuple[Mo
         ("model.rcnn.mask_grid=[28,27]", r"mask_grid is \(28, 27\); it needs two even numbers"),
         ("model.rcnn.suppression=hard", r"suppression is 'hard'; write one of nms, soft, off"),
         ("model.rcnn.oracle=box", r"did you mean 'boxes'"),
+        ("model.rcnn.head=row", r"did you mean 'rows'"),
         ("model.rcnn.samples=99", r"samples is 99, and there are 64 model\.rcnn\.proposals"),
         ("model.rcnn.anchor_ratios=[]", r"anchor_ratios is \(\); it needs at least one number"),
         ("model.rcnn.mask_threshold=1.0", r"it must be above 0 and below 1"),
@@ -286,6 +294,25 @@ def test_what_cannot_be_is_refused_in_a_sentence(override: str, sentence: str) -
 
     with pytest.raises(InputError, match=sentence):
         build()
+
+
+@pytest.mark.parametrize(
+    ("rcnn", "sentence"),
+    [
+        (
+            replace(SMALL, mask_grid=(28, 28), mask_threshold=0.3),
+            r"mask_threshold is 0\.3, and faster_rcnn has no masks",
+        ),
+        (SMALL, r"mask_grid is \(8, 8\), and faster_rcnn has no masks; write \(28, 28\)"),
+        (
+            replace(SMALL, mask_grid=(28, 28), head="rows"),
+            r"head is 'rows', and faster_rcnn has no masks; write 'mask'",
+        ),
+    ],
+)
+def test_boxes_alone_read_nothing_of_masks(rcnn: RcnnConfig, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        build_model(tiny("faster_rcnn", rcnn=rcnn), LossConfig())
 
 
 def test_other_networks_refuse_what_they_do_not_read() -> None:

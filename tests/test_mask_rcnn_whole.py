@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from veerjax.config import ModelConfig, RcnnConfig
-from veerjax.models.mask_rcnn import Detector, of_category
+from veerjax.models.mask_rcnn import Detector
 from veerjax.models.mask_rcnn.anchors import anchors
 from veerjax.models.mask_rcnn.pasting import pasted
 from veerjax.models.mask_rcnn.roi_align import pyramid_align
@@ -141,7 +141,7 @@ def found(golden):
             jnp.take_along_axis(a, i, axis=1)
             for a, i in ((detections.boxes, index[..., None]), (detections.category, index))
         )
-        grids = jax.nn.sigmoid(of_category(detector.outline(variables, levels, boxes), category, first=1))
+        grids = jax.nn.sigmoid(detector.outline(variables, levels, boxes, category)[:, :, 0])
         answer = {
             "proposals": proposals.boxes,
             "boxes": boxes,

@@ -77,7 +77,8 @@ class RcnnConfig:
     least_score: float = 0.05  # of a detection, 0 to below 1
     suppression: str = "nms"  # of detections that overlap: "nms", "soft" or "off"
     suppression_iou: float = 0.5  # above which nms drops one, 0 to 1
-    mask_grid: tuple[int, ...] = (28, 28)  # [cells] rows and columns of a mask, both even
+    head: str = "mask"  # of a box: a "mask", or "rows": where the curve is in each row of the grid
+    mask_grid: tuple[int, ...] = (28, 28)  # [cells] rows and columns of a box's mask or rows, both even
     mask_threshold: float = 0.5  # above which a cell is ink, above 0 to below 1
     oracle: str = "none"  # of a prediction: true "boxes", true "masks" in the boxes found, or "both"
 
@@ -99,6 +100,7 @@ class RcnnConfig:
         require(
             0 <= self.least_score < 1, f"model.rcnn.least_score is {self.least_score}; it must be from 0 to below 1."
         )
+        choice("model.rcnn.head", self.head, ("mask", "rows"))
         choice("model.rcnn.suppression", self.suppression, ("nms", "soft", "off"))
         require(
             0 <= self.suppression_iou <= 1,
@@ -113,6 +115,11 @@ class RcnnConfig:
             f"model.rcnn.mask_threshold is {self.mask_threshold}; it must be above 0 and below 1.",
         )
         choice("model.rcnn.oracle", self.oracle, ("none", "boxes", "masks", "both"))
+        require(
+            self.head == "mask" or self.oracle in ("none", "boxes"),
+            f"model.rcnn.oracle is {self.oracle!r}, and the head 'rows' has no masks to take from the truth; write "
+            "none or boxes.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

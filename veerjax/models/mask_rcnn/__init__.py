@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from veerjax.config import LossConfig, ModelConfig, require
+from veerjax.config import LossConfig, ModelConfig, RcnnConfig, require
 from veerjax.labels import NUM_CURVES
 from veerjax.metrics.average_precision import boxes_of
 from veerjax.models.blocks import STEMS
@@ -37,8 +37,10 @@ from veerjax.models.mask_rcnn.regions import (
     region_targets,
 )
 from veerjax.models.mask_rcnn.roi_align import pyramid_align
+from veerjax.models.mask_rcnn.rows import rows_in_image, rows_loss
 from veerjax.models.model import Model, Variables, prediction_from_masks
 from veerjax.models.per_pixel import check_takes
+from veerjax.models.rowwise import KINDS, prediction_of
 from veerjax.types import Batch, Prediction, with_channels
 
 NORMS = ("batch", "group", "pixel")
@@ -63,6 +65,7 @@ class Detector:
             anchors=len(self.rcnn.anchor_ratios) * len(self.rcnn.anchor_scales),
             categories=self.rcnn.categories,
             mask_grid=self.rcnn.mask_grid if masks else None,
+            kinds=KINDS if self.rcnn.head == "rows" else 1,
             regions=self.rcnn.proposals,
             remat=config.remat,
         )
@@ -101,10 +104,14 @@ class Detector:
         if self.net.mask_grid is not None:
             # Those with an object come first, and there are no more of them.
             some = jax.tree.map(lambda leaf: leaf[:, : max(samples // 4, 1)], replace(drawn, counted=counted))
-            strokes = jnp.take_along_axis(batch.strokes, some.truth[..., None, None], axis=1).astype(jnp.float32)
-            target = jax.vmap(partial(cropped, size=self.net.mask_grid))(strokes, some.boxes)
-            logits = of_category(self.outline(variables, levels, some.boxes), some.category, first=1)
-            total += mask_loss(logits, target, some.counted & (some.category > 0))
+            some = replace(some, counted=some.counted & (some.category > 0))
+            maps = self.outline(variables, levels, some.boxes, some.category)
+            if self.rcnn.head == "rows":
+                total += rows_loss(maps, batch, some.boxes, some.truth, some.counted)
+            else:
+                strokes = jnp.take_along_axis(batch.strokes, some.truth[..., None, None], axis=1).astype(jnp.float32)
+                target = jax.vmap(partial(cropped, size=self.net.mask_grid))(strokes, some.boxes)
+                total += mask_loss(maps[:, :, 0], target, some.counted)
         return total, dict(changed)
 
     def predict(self, variables: Variables, batch: Batch) -> Prediction:
@@ -119,14 +126,17 @@ class Detector:
         if rcnn.oracle in ("boxes", "both"):
             boxes, score = boxes_of(batch.strokes), jnp.any(batch.strokes, axis=(2, 3)).astype(jnp.float32)
         height, width = image.shape[1:3]
+        category = jnp.broadcast_to(jnp.minimum(jnp.arange(1, NUM_CURVES + 1), rcnn.categories)[None], score.shape)
+        if self.net.mask_grid is not None and rcnn.head == "rows":
+            maps = self.outline(variables, levels, boxes, category)
+            said = prediction_of(rows_in_image(maps, boxes, height=height, width=width))
+            return replace(said, label=None, boxes=boxes, scores=score)
         if self.net.mask_grid is None:
             inside = jnp.ones((*score.shape, 1, 1))
         elif rcnn.oracle in ("masks", "both"):
             inside = jax.vmap(partial(cropped, size=self.net.mask_grid))(batch.strokes.astype(jnp.float32), boxes)
         else:
-            category = jnp.broadcast_to(jnp.minimum(jnp.arange(1, NUM_CURVES + 1), rcnn.categories)[None], score.shape)
-            logits = of_category(self.outline(variables, levels, boxes), category, first=1)
-            inside = jax.nn.sigmoid(logits.astype(jnp.float32))
+            inside = jax.nn.sigmoid(self.outline(variables, levels, boxes, category)[:, :, 0].astype(jnp.float32))
         paste = filled if self.net.mask_grid is None else pasted
         masks = jax.vmap(partial(paste, height=height, width=width))(inside, boxes) * (score > 0)[..., None, None]
         masks = shifted(masks, threshold=rcnn.mask_threshold)
@@ -177,12 +187,15 @@ class Detector:
         scores, code = self._apply(variables, regions, method="classify")
         return scores.reshape(*boxes.shape[:2], -1), code.reshape(*boxes.shape[:2], -1, 4)
 
-    def outline(self, variables: Variables, levels: Levels, boxes: Array) -> Float[Array, "batch n categories r c"]:
-        """Logits of the masks of the boxes of each image, by category."""
+    def outline(
+        self, variables: Variables, levels: Levels, boxes: Array, category: Array
+    ) -> Float[Array, "batch n kinds rows columns"]:
+        """The maps of the boxes of each image, each of its category: of a mask the logits, or those of rows."""
         assert self.net.mask_grid is not None
         rows, columns = self.net.mask_grid
-        logits = self._apply(variables, self._cut(levels, boxes, (rows // 2, columns // 2)), method="outline")
-        return jnp.moveaxis(logits, -1, 1).reshape(*boxes.shape[:2], -1, rows, columns)
+        maps = self._apply(variables, self._cut(levels, boxes, (rows // 2, columns // 2)), method="outline")
+        maps = jnp.moveaxis(maps, -1, 1).reshape(*boxes.shape[:2], -1, self.net.kinds, rows, columns)
+        return of_category(maps, category, first=1)
 
     def _cut(self, levels: Levels, boxes: Array, size: tuple[int, int]) -> Array:
         """Regions of all images one after another."""
@@ -245,6 +258,9 @@ def detector_of(config: ModelConfig, loss: LossConfig, *, masks: bool) -> Detect
         "write 0.",
     )
     require(not config.mirror, f"model.mirror is true, and {config.name} has no mean of two readings; write false.")
+    for key in () if masks else ("head", "mask_grid", "mask_threshold"):
+        given, takes = getattr(config.rcnn, key), getattr(RcnnConfig(), key)
+        require(given == takes, f"model.rcnn.{key} is {given!r}, and {config.name} has no masks; write {takes!r}.")
     defaults = vars(LossConfig())
     for key, value in vars(loss).items():
         require(

@@ -42,7 +42,8 @@ class Network(nn.Module):
     dtype: str
     anchors: int  # at each place
     categories: int
-    mask_grid: tuple[int, int] | None  # [cells] of the mask of a box; none: no mask head
+    mask_grid: tuple[int, int] | None  # [cells] of the maps of a box; none: no mask head
+    kinds: int = 1  # of maps of each category: its mask, or what `rows` reads
     regions: int = 1  # an image, of which the box head judges each and the mask head two
     remat: bool = False  # keep a stage's input alone for the gradient, and compute the rest of it once more
 
@@ -62,7 +63,7 @@ class Network(nn.Module):
         self.rpn = ProposalHead(wide, self.anchors, dtype)
         self.box = BoxHead(HIDDEN * wide, self.categories, dtype)
         if self.mask_grid is not None:
-            self.mask = MaskHead(wide, self.categories, dtype)
+            self.mask = MaskHead(wide, self.categories * self.kinds, dtype)
 
     def __call__(self, image: Images, *, train: bool) -> tuple[Levels, Array, Array, Array | None]:
         """All layers as often as a prediction uses them, for their parameters and their cost; regions are blank."""
@@ -88,8 +89,8 @@ class Network(nn.Module):
         """Logits of the background and of each category, and the code of each one's box."""
         return self.box(regions)
 
-    def outline(self, regions: Regions) -> Float[Array, "regions height width categories"]:
-        """Logits of each category's mask, twice as fine as the region."""
+    def outline(self, regions: Regions) -> Float[Array, "regions height width outputs"]:
+        """Each category's maps, of a mask its logits, twice as fine as the region."""
         return self.mask(regions)
 
 
@@ -175,7 +176,7 @@ class BoxHead(nn.Module):
 
 
 class MaskHead(nn.Module):
-    """Four 3 x 3 convolutions, an upsampling to twice the size, and a mask of each category."""
+    """Four 3 x 3 convolutions, an upsampling to twice the size, and the maps of each category."""
 
     features: int
     outputs: int
