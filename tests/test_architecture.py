@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "veerjax"
 ROOMS = [
-    {"errors", "version", "types", "labels", "config", "polyline", "runtime"},
+    {"errors", "version", "types", "labels", "config", "checks", "model_config", "polyline", "runtime"},
     {"logs"},
     {"synthesis"},
     {"losses", "metrics", "tracing"},

@@ -34,6 +34,7 @@ LINEAGE = {
     "rowwise": (["model.features=[16,32,48]"], 1),
     "set_prediction": (["model.features=[16,32,48]"], 1),
 }
+REGIONS = {"faster_rcnn", "mask_rcnn"}  # which tests/test_mask_rcnn.py has
 SIZE = ["data.height=64", "data.width=64"]
 SLACK = 0.05  # of IoU that a net which learns four logs by heart may stay below the oracle of its stride
 needs_libtpu = pytest.mark.skipif(
@@ -53,7 +54,7 @@ def given(name: str, *more: str) -> list[str]:
 
 def test_every_architecture_has_a_config_here() -> None:
     configs = {path.stem: load_config_file(path).model.name for path in CONFIGS.glob("*.py")}
-    assert {configs[name] for name in LINEAGE} == set(architectures())
+    assert {configs[name] for name in LINEAGE} == set(architectures()) - REGIONS
 
 
 @pytest.mark.slow
@@ -122,5 +123,8 @@ def test_its_step_is_compiled_for_eight_chips_of_v5e(name: str, tmp_path: Path) 
     target = ["--aot", "v5e:2x4", "--json", str(tmp_path / "a.json")]
     assert main(["benchmark", *given(name, "batch=8", "data.setting=raster_logs/x"), *target]) == 0
     found = json.loads((tmp_path / "a.json").read_text())["aot"]
-    assert (found["chips"], found["collectives"].keys()) == (8, {"all-reduce"})
+    assert found["chips"] == 8
+    # Images stay where they are: no chip gathers what another holds of them.
+    assert "all-reduce" in found["collectives"]
+    assert found["collectives"].keys() <= {"all-reduce", "collective-permute"}
     assert found["estimated_examples_per_s"] > 0

@@ -1,7 +1,6 @@
 """Configuration: frozen dataclasses with units and ranges, strict keys, JSON in and out. No JAX here."""
 
 import dataclasses
-import difflib
 import importlib.util
 import json
 import math
@@ -11,15 +10,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from veerjax.checks import choice, nearest, require
 from veerjax.errors import InputError
+from veerjax.model_config import CrfConfig, ModelConfig, RcnnConfig
+
+__all__ = [
+    "CheckpointConfig",
+    "Config",
+    "CrfConfig",
+    "DataConfig",
+    "DevicesConfig",
+    "LossConfig",
+    "ModelConfig",
+    "OptimiserConfig",
+    "RcnnConfig",
+    "ValidationConfig",
+    "choice",
+    "from_dict",
+    "load_config_file",
+    "nearest",
+    "require",
+    "to_dict",
+    "with_overrides",
+]
 
 T = TypeVar("T")
-
-
-def require(condition: bool, sentence: str) -> None:
-    """Raises `InputError(sentence)` unless the condition holds."""
-    if not condition:
-        raise InputError(sentence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,64 +57,6 @@ class DataConfig:
         for name in ("height", "width"):
             value = getattr(self, name)
             require(value >= 16, f"data.{name} is {value}; it must be at least 16 px.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CrfConfig:
-    """The fully connected CRF behind a prediction: by default none, and kernels of the sizes that DeepLab searched."""
-
-    iterations: int = 0  # of the mean field; 0: no CRF
-    appearance_weight: float = 5.0  # [nats] for a label that all near pixels of like grey have, >= 0
-    appearance_px: float = 50.0  # bandwidth over places, at least 0.5
-    appearance_grey: float = 0.04  # bandwidth over grey levels 0 to 1, 0.004 to 1
-    smoothness_weight: float = 3.0  # [nats] for a label that all near pixels have, >= 0
-    smoothness_px: float = 3.0  # bandwidth over places, at least 0.5
-
-    def __post_init__(self) -> None:
-        for name, least in (("iterations", 0), ("appearance_weight", 0), ("smoothness_weight", 0)):
-            require(getattr(self, name) >= least, f"model.crf.{name} is {getattr(self, name)}; it must be >= {least}.")
-        for name in ("appearance_px", "smoothness_px"):
-            require(getattr(self, name) >= 0.5, f"model.crf.{name} is {getattr(self, name)}; it must be at least 0.5.")
-        grey = self.appearance_grey
-        require(0.004 <= grey <= 1, f"model.crf.appearance_grey is {grey}; it must be from 0.004 to 1.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """Which network, and its size."""
-
-    name: str = "unet"
-    features: tuple[int, ...] = (16, 32, 64, 96, 128)  # channel widths, finest level first; multiples of 16 are fast
-    stem: str = "space_to_depth"  # "full", or blocks of 2 or 4 px a side as channels: also "space_to_depth_4"
-    head: str = (
-        "softmax"  # "softmax" over three classes, or "sigmoid": each curve by itself, so that both own a crossing
-    )
-    norm: str = "batch"  # "batch" (running statistics), "pixel" (over channels only), "group" or "none"
-    padding: str = "same"  # of unet's convolutions: "same", or "valid" as published: the image is mirrored, no zeros
-    output_stride: int = 0  # [px] of the scores of fcn (8, 16, 32) and deeplab (4, 8, 16); 0: the architecture's own
-    rates: tuple[int, ...] = ()  # [places] between the taps of deeplab's pyramid, each >= 1; none: as published
-    assignment: str = "hungarian"  # of set_prediction's queries to curves: the cheapest, or "fixed": query k is curve k
-    dropout: float = 0.0  # share of the wide layers' outputs of fcn that a training step leaves out, 0 to below 1
-    channels: int = 1  # of the images that it reads: 1 grey, or 3 red, green and blue
-    mirror: bool = False  # predict from the left-right mirror image too and average; twice the time
-    crf: CrfConfig = field(default_factory=CrfConfig)  # that a prediction passes through; training does not
-    dtype: str = "auto"  # of the computation: "float32", "bfloat16", or "auto": bfloat16 on accelerators
-    remat: bool = False  # in training, compute each block a second time for the gradient instead of keeping it
-
-    def __post_init__(self) -> None:
-        require(
-            len(self.features) >= 1 and all(width > 0 for width in self.features),
-            f"model.features is {self.features}; it needs at least one positive channel width.",
-        )
-        require(self.channels in (1, 3), f"model.channels is {self.channels}; write 1 for grey or 3 for RGB.")
-        choice("model.head", self.head, ("softmax", "sigmoid"))
-        choice("model.stem", self.stem, ("full", "space_to_depth", "space_to_depth_4"))
-        choice("model.norm", self.norm, ("batch", "pixel", "group", "none"))
-        choice("model.padding", self.padding, ("same", "valid"))
-        choice("model.assignment", self.assignment, ("hungarian", "fixed"))
-        require(min(self.rates, default=1) >= 1, f"model.rates is {self.rates}; each must be at least 1.")
-        require(0 <= self.dropout < 1, f"model.dropout is {self.dropout}; it must be from 0 to below 1.")
-        choice("model.dtype", self.dtype, ("auto", "float32", "bfloat16"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,18 +176,6 @@ class Config:
         require(self.steps >= 1, f"steps is {self.steps}; it must be at least 1.")
         require(self.batch >= 1, f"batch is {self.batch}; it must be at least 1.")
         choice("memory", self.memory, ("given", "auto"))
-
-
-def choice(key: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raises `InputError` naming the nearest allowed value unless `value` is one of them."""
-    if value not in allowed:
-        raise InputError(f"{key} is {value!r}; write one of {', '.join(allowed)}{nearest(value, allowed)}.")
-
-
-def nearest(name: str, allowed: typing.Iterable[str]) -> str:
-    """` (did you mean X?)` for the closest allowed name, or nothing."""
-    close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.4)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def to_dict(config: Any) -> dict[str, Any]:

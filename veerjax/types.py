@@ -68,6 +68,7 @@ class Prediction:
     presence: Float[Array, "batch 2 height"]  # probability that the curve is on the track in that row
     label: Int[Array, "batch height width"] | None = None  # class ids, where the model chooses one a pixel
     boxes: Float[Array, "batch 2 4"] | None = None  # (y0, x0, y1, x1) [px], where the model proposes regions
+    scores: Float[Array, "batch 2"] | None = None  # probability of each box, 0 where there is none
 
 
 def exclusive_label(prediction: Prediction) -> Int[Array, "batch height width"]:

@@ -92,15 +92,24 @@ def value_figures(sums: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def detection_sums(prediction: Prediction, found: Trace, batch: Batch) -> dict[str, Any]:
-    """Each curve as a detection, its score the mean confidence of its rows; not additive, see `average_precisions`."""
+    """Each curve as a detection; not additive, see `average_precisions`.
+
+    Box and score are the model's own where it gives them, and what has a score above 0 was detected, be its mask empty.
+    Else the box is that of the mask, and the score the mean confidence of the rows.
+    """
     predicted = predicted_strokes(prediction)
-    boxes = [average_precision.boxes_of(strokes) for strokes in (predicted, batch.strokes)]
-    rows = jnp.sum(found.presence, axis=1)
+    boxes = average_precision.boxes_of(predicted) if prediction.boxes is None else prediction.boxes
+    score, detected = prediction.scores, jnp.any(predicted, axis=(1, 2))
+    if score is None:
+        rows = jnp.sum(found.presence, axis=1)
+        score = jnp.sum(found.confidence, axis=1) / jnp.maximum(rows, 1).astype(jnp.float32)
+    else:
+        detected = score > 0
     return {
         "mask_iou": jnp.diagonal(average_precision.mask_iou(predicted, batch.strokes)),
-        "box_iou": jnp.diagonal(average_precision.box_iou(*boxes)),
-        "score": jnp.sum(found.confidence, axis=1) / jnp.maximum(rows, 1).astype(jnp.float32),
-        "detected": jnp.any(predicted, axis=(1, 2)),
+        "box_iou": jnp.diagonal(average_precision.box_iou(boxes, average_precision.boxes_of(batch.strokes))),
+        "score": score,
+        "detected": detected,
         "true": jnp.any(batch.strokes, axis=(1, 2)),
     }
 

@@ -1,13 +1,14 @@
 """What every network that labels pixels shares behind the seam: heads, the mirror, the CRF, dropout, cost, refusals."""
 
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, Protocol, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from veerjax.config import LossConfig, ModelConfig, nearest, require
+from veerjax.config import LossConfig, ModelConfig, RcnnConfig, nearest, require
 from veerjax.models.blocks import Images
 from veerjax.models.cost import Cost, forward_cost
 from veerjax.models.crf import refined
@@ -24,6 +25,7 @@ UNNAMED: dict[str, Sequence[Any]] = {
     "rates": ((),),
     "assignment": ("hungarian",),
     "dropout": (0.0,),
+    "rcnn": (RcnnConfig(),),
 }
 
 
@@ -103,7 +105,13 @@ def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
         InputError: another value.
     """
     for key, takes in {**UNNAMED, **allowed}.items():
-        _check(config.name, key, getattr(config, key), takes)
+        given = getattr(config, key)
+        if is_dataclass(given):
+            for inner in fields(given):
+                taken = [getattr(group, inner.name) for group in takes]
+                _check(config.name, f"{key}.{inner.name}", getattr(given, inner.name), taken)
+        else:
+            _check(config.name, key, given, takes)
 
 
 def _check(name: str, key: str, value: Any, takes: Sequence[Any]) -> None:

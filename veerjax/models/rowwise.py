@@ -42,8 +42,8 @@ SPREAD_PX = 1.0  # standard deviation of the target around the true centreline
 WINDOW_PX = 3  # to each side of the likeliest column
 
 Maps = Float[Array, "batch height width outputs"]  # one channel for each kind and, within it, each curve
-Planes = Float[Array, "batch 2 height width"]
-OfRows = Float[Array, "batch 2 height"]
+Planes = Float[Array, "batch curves height width"]
+OfRows = Float[Array, "batch curves height"]
 
 
 @jax.tree_util.register_dataclass
@@ -63,7 +63,7 @@ def rows_of(maps: Maps) -> Rows:
 
     The reach is read at the curve but does not move it: no gradient goes from the one to the other.
     """
-    score, presence, left, right = jnp.moveaxis(maps.reshape(*maps.shape[:3], KINDS, NUM_CURVES), (3, 4), (0, 2))
+    score, presence, left, right = jnp.moveaxis(maps.reshape(*maps.shape[:3], KINDS, -1), (3, 4), (0, 2))
     column = centres(score)
     near = jnp.abs(column - 0.5 - jnp.argmax(score, axis=-1, keepdims=True)) <= WINDOW_PX
     weight = nn.softmax(jnp.where(near, score, -jnp.inf), axis=-1)
@@ -104,20 +104,47 @@ def rowwise_loss(maps: Maps, batch: Batch) -> Float[Array, ""]:
     rows = rows_of(jnp.where(batch.valid[:, None, None, None], maps.astype(jnp.float32), 0.0))
     x = jnp.where(there, batch.centreline, 0.5)
     first, last = ink_around(x, batch.strokes)
-    target = nn.softmax(-0.5 * ((centres(rows.log_prob) - x[..., None]) / SPREAD_PX) ** 2, axis=-1)
+    return loss_of_rows(rows, (x, x - first, last - x), batch.presence, there=there, counted=counted)
 
-    def mean(values: OfRows, over: Bool[Array, "batch 2 height"]) -> Float[Array, ""]:
+
+def loss_of_rows(
+    rows: Rows,
+    lengths: tuple[OfRows, OfRows, OfRows],
+    presence: Bool[Array, "batch curves height"],
+    *,
+    there: Bool[Array, "batch curves height"],
+    counted: Bool[Array, "batch curves height"],
+) -> Float[Array, ""]:
+    """The five means of `rowwise_loss`.
+
+    Args:
+        rows: found
+        lengths: true x, and reach to the left and to the right [px]
+        presence: true
+        there: rows whose place counts
+        counted: rows whose presence counts
+    """
+    x = lengths[0]
+    target = nn.softmax(gaussian(x, width=rows.log_prob.shape[-1]), axis=-1)
+
+    def mean(values: OfRows, over: Bool[Array, "batch curves height"]) -> Float[Array, ""]:
         return jnp.sum(jnp.where(over, values, 0.0)) / jnp.maximum(jnp.sum(over), 1)
 
-    lengths = ((rows.x, x), (rows.left, x - first), (rows.right, last - x))
+    pairs = zip((rows.x, rows.left, rows.right), lengths, strict=True)
     return (
         mean(-jnp.sum(target * rows.log_prob, axis=-1), there)
-        + sum(mean(optax.losses.huber_loss(found, true), there) for found, true in lengths)
-        + mean(optax.losses.sigmoid_binary_cross_entropy(rows.presence, batch.presence), counted)
+        + sum(mean(optax.losses.huber_loss(found, true), there) for found, true in pairs)
+        + mean(optax.losses.sigmoid_binary_cross_entropy(rows.presence, presence), counted)
     )
 
 
-def ink_around(x: OfRows, strokes: Bool[Array, "batch 2 height width"]) -> tuple[OfRows, OfRows]:
+def gaussian(x: OfRows, *, width: int) -> Planes:
+    """Over the columns, the logarithm of what is proportional to a normal distribution of `SPREAD_PX` around x."""
+    column = (jnp.arange(width) + 0.5)[None, None, None]
+    return -0.5 * ((column - x[..., None]) / SPREAD_PX) ** 2
+
+
+def ink_around(x: OfRows, strokes: Bool[Array, "batch curves height width"]) -> tuple[OfRows, OfRows]:
     """Where the run of ink around x begins and ends [px]; at least the pixel that x is in."""
     centre = jnp.clip(jnp.floor(x), 0, strokes.shape[-1] - 1).astype(jnp.int32)
     first, last = jax.vmap(jax.vmap(run_through))(centre, strokes)

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from veerjax.config import require
-from veerjax.labels import label_of
-from veerjax.synthesis import clutter, curves, layout, likeness, page
+from veerjax.labels import UNKNOWN_CODING, label_of
+from veerjax.synthesis import blobs, clutter, curves, layout, likeness, page
 from veerjax.synthesis.doses import random_doses
 from veerjax.synthesis.geometry import MAX_TILT_PX
+from veerjax.synthesis.grid import grid_lines
 from veerjax.synthesis.noise import dice, log_between
 from veerjax.synthesis.settings import SETTINGS, Setting, setting_of, settings_in
 from veerjax.types import Batch, luma
@@ -41,7 +42,7 @@ def sample_key(seed: int | Array, split: str, index: int | Array) -> PRNGKeyArra
 
 
 def draw(key: PRNGKeyArray, *, height: int, width: int, setting: str = "standard", channels: int = 1) -> Batch:
-    """One example, without a batch axis, of two random curves.
+    """One example, without a batch axis, of two random curves, or of what the setting draws in their place.
 
     Args:
         key: of the sample
@@ -54,8 +55,12 @@ def draw(key: PRNGKeyArray, *, height: int, width: int, setting: str = "standard
         InputError: unknown setting, or another number of channels.
     """
     chosen = setting_of(setting)
+    check_channels(channels)
     curve_key, look_key = jax.random.split(key)
     scale = drawing_scale(look_key, finest=chosen.finest)
+    if chosen.pens == "blobs":
+        drawn = blobs.random_blobs(curve_key, height=height, width=width, scale=scale)
+        return look_of_blobs(look_key, *drawn, scale=scale, setting=chosen, channels=channels)
     rows = height + 2 * layout.rows_beyond(chosen, width)
     random_pair = curves.random_pair if chosen.invented else likeness.random_pair
     x, drawn = random_pair(curve_key, rows=rows, width=width, scale=scale)
@@ -111,9 +116,11 @@ def draw_curves(
         channels: 1 for grey, 3 for red, green and blue
 
     Raises:
-        InputError: unknown setting, or another number of channels.
+        InputError: unknown setting or one without curves, or another number of channels.
     """
     chosen = setting_of(setting)
+    check_channels(channels)
+    require(chosen.pens != "blobs", f"the setting {setting} draws no curves; write another to draw given ones.")
     spare = MARGIN_PX - layout.rows_beyond(chosen, width)
     inner = slice(spare, x.shape[1] - spare)
     return look(look_key, x[:, inner], drawn[:, inner], width=width, setting=chosen, channels=channels)
@@ -129,7 +136,6 @@ def look(
     channels: int,
 ) -> Batch:
     """Curves, given with `layout.rows_beyond` rows more above and below the image, as a scan with its truth."""
-    require(channels in (1, 3), f"{channels} channels were asked for; write 1 for grey or 3 for RGB.")
     # Part 2 of the key is the artefacts': settings without any look as they did before there were some.
     pen_key, tone_key, grid_key, scan_key = jax.random.split(jax.random.fold_in(key, 1), 4)
     doses = random_doses(jax.random.fold_in(key, 2), setting)
@@ -159,6 +165,39 @@ def look(
         valid=jnp.asarray(True),
         coding=pens.coding,
     )
+
+
+def look_of_blobs(
+    key: PRNGKeyArray,
+    ink: Float[Array, "2 height width"],
+    masks: Bool[Array, "2 height width"],
+    line: Float[Array, ""],
+    *,
+    scale: Float[Array, ""],
+    setting: Setting,
+    channels: int,
+) -> Batch:
+    """Ink that is no curve's as a scan with its truth: a centreline is the middle of a mask's row."""
+    height, width = ink.shape[1:]
+    _, tone_key, grid_key, scan_key = jax.random.split(jax.random.fold_in(key, 1), 4)
+    lines = grid_lines(page.random_grid(grid_key, setting), height=height, width=width, scale=scale)
+    layers = page.Layers(grid=lines, ink=ink, shading=None, writing=None, splice=jnp.zeros(()))
+    doses = random_doses(jax.random.fold_in(key, 2), setting)
+    centreline, presence = blobs.rows_of(masks)
+    return Batch(
+        image=in_channels(page.scan(tone_key, scan_key, layers, doses, setting=setting, thinnest=line), channels),
+        strokes=masks,
+        label=label_of(masks),
+        centreline=centreline,
+        presence=presence,
+        valid=jnp.asarray(True),
+        coding=jnp.full(2, UNKNOWN_CODING),
+    )
+
+
+def check_channels(channels: int) -> None:
+    """Raises `InputError` unless there are 1 or 3."""
+    require(channels in (1, 3), f"{channels} channels were asked for; write 1 for grey or 3 for RGB.")
 
 
 def in_channels(image: Float[Array, "kinds height width"], channels: int) -> Float[Array, "height width channels"]:

@@ -64,7 +64,7 @@ class Setting:
 
     about: str  # one sentence for a data card
     invented: bool = False  # curves of `curves`, not those with the statistics of real wells
-    pens: str = "solid and broken"  # or "identical", or "one pixel"
+    pens: str = "solid and broken"  # or "identical", "one pixel", or "blobs": ellipses in place of curves
     plain_grid: bool = False  # linear, light, everywhere
     finest: float = 3.0  # times 100 dpi
     widest_px: int = 12  # of strokes
@@ -167,6 +167,10 @@ _SETTINGS = {
         bitonal=0.0,
         colour=True,
         artefacts={"jpeg": Dose(chance=0.5), "illumination": Dose(chance=0.3), "hand": Dose(chance=0.5)},
+    ),
+    "blobs": Setting(
+        about="No curves: a filled and a hatched ellipse, compact objects for detectors to prove themselves on.",
+        pens="blobs",
     ),
 }
 SETTINGS = tuple(_SETTINGS)
