@@ -57,6 +57,7 @@ class Detector:
 
     def __init__(self, config: ModelConfig, *, masks: bool) -> None:
         self.config, self.rcnn = config, config.rcnn
+        rows, columns = config.rcnn.mask_grid
         self.net = Network(
             features=config.features,
             stem=config.stem,
@@ -64,7 +65,7 @@ class Detector:
             dtype=config.dtype,
             anchors=len(self.rcnn.anchor_ratios) * len(self.rcnn.anchor_scales),
             categories=self.rcnn.categories,
-            mask_grid=self.rcnn.mask_grid if masks else None,
+            mask_grid=(rows, columns) if masks else None,
             kinds=KINDS if self.rcnn.head == "rows" else 1,
             regions=self.rcnn.proposals,
             remat=config.remat,
@@ -82,7 +83,7 @@ class Detector:
         image, samples = with_channels(batch.image, self.config.channels), self.rcnn.samples
         levels, changed = self.net.apply(variables, image, train=True, mutable=["batch_stats"], method="read")
         truth = true_objects(batch, categories=self.rcnn.categories)
-        base = self.anchors(image.shape[1:3])
+        base = self.anchors((image.shape[1], image.shape[2]))
         keys = jax.random.split(key, (2, batch.size))
         targets = jax.vmap(partial(anchor_targets, anchors=jnp.concatenate(base), samples=samples))
         code, positive, negative = targets(keys[0], truth)
@@ -163,7 +164,7 @@ class Detector:
 
     def propose(self, levels: Levels, image: Array) -> Proposals:
         """Of each image."""
-        size = image.shape[1:3]
+        size = image.shape[1], image.shape[2]
         of_image = partial(propose, anchors=self.anchors(size), size=size, keep=self.rcnn.proposals)
         return jax.vmap(of_image)(levels.objectness, levels.code)
 
@@ -173,7 +174,7 @@ class Detector:
         scores, code = self.classify(variables, levels, proposals.boxes)
         of_image = partial(
             detect,
-            size=image.shape[1:3],
+            size=(image.shape[1], image.shape[2]),
             suppression=rcnn.suppression,
             threshold=rcnn.suppression_iou,
             least_score=rcnn.least_score,
