@@ -11,7 +11,7 @@ import numpy as np
 
 from veerjax.data.example import Example, without_grey_axis
 from veerjax.data.rendered import rendered_examples
-from veerjax.labels import CODINGS
+from veerjax.labels import CODINGS, UNKNOWN_CODING
 from veerjax.synthesis.draw import RENDERER, SPLITS
 from veerjax.types import Batch
 
@@ -81,7 +81,7 @@ def pictures(drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def coding_names(drawn: dict[str, np.ndarray]) -> list[str]:
     """The codings of one drawn example's curves."""
-    return [CODINGS[index] for index in drawn["coding"]]
+    return ["unknown" if index == UNKNOWN_CODING else CODINGS[index] for index in drawn["coding"]]
 
 
 def rows_of(batch: Batch) -> Iterator[dict[str, np.ndarray]]:

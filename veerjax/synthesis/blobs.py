@@ -7,7 +7,9 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from veerjax.synthesis.noise import between, dice, log_between
 
 ABSENT = 0.15  # share of images without the one, and without the other
-LEAST, MOST = 0.1, 0.22  # of a semi-axis, in shorter sides of the image
+NEIGHBOURS = 0.15  # share of images in which one may overlap the other, for they are near each other
+LEAST_PX, MOST_PX = 7.0, 18.0  # of a semi-axis, whatever the image's size, so that a small image teaches a large one
+MOST = 0.22  # of a semi-axis, in shorter sides of the image
 
 
 def random_blobs(
@@ -19,33 +21,45 @@ def random_blobs(
         key: random key
         height: of the image [px]
         width: of the image [px]
-        scale: how many times 100 dpi the drawing is
+        scale: how many times 100 dpi the drawing is, which widens the lines
 
     Returns:
         Ink in [0, 1]; the masks, the hatched one's with what is between its lines; and the width of those lines [px].
     """
     shape_key, line_key = jax.random.split(key)
-    u, lines = dice(shape_key, 6, 2), dice(line_key, 3)
-    distance = jax.vmap(lambda u: signed_distance(u, height=height, width=width), in_axes=1)(u[:5])
-    there = (u[5] >= ABSENT)[:, None, None]
+    u, lines = dice(shape_key, 6, 2), dice(line_key, 4)
     side = min(height, width)
-    line = jnp.clip(log_between(lines[0], 1.0, 2.0) * scale, 1.0, max(side / 40, 1.0))
+    axes = jnp.minimum(log_between(u[:2], LEAST_PX, MOST_PX), MOST * side)
+    sides, reach = jnp.array([height, width]), jnp.max(axes, axis=0)[:, None]
+    centres = between(u[2:4].T, reach, sides[None] - reach)
+    beside = centres[0] + 2 * MOST_PX * (u[2:4, 1] - 0.5)
+    centres = centres.at[1].set(jnp.where(lines[3] < NEIGHBOURS, beside, centres[1]))
+    centres = jnp.clip(centres, reach, sides[None] - reach)
+    distance = jax.vmap(signed_distance, in_axes=(1, 0, 0, None))(axes, jnp.pi * u[4], centres, (height, width))
+    there = (u[5] >= ABSENT)[:, None, None]
+    line = jnp.clip(log_between(lines[0], 1.0, 2.0) * scale, 1.0, LEAST_PX / 3)
     filled = jnp.clip(0.5 - distance, 0, 1)
-    inked = jnp.stack([filled[0], filled[1] * hatching(distance[1], lines[1:], line=line)])
+    inked = jnp.stack([filled[0], filled[1] * hatching(distance[1], lines[1:3], line=line)])
     return inked * there, (distance <= 0) & there, line
 
 
-def signed_distance(u: Float[Array, " 5"], *, height: int, width: int) -> Float[Array, "height width"]:
-    """About how far each pixel's centre lies outside an ellipse [px], to first order; negative inside."""
-    axes = between(u[:2], LEAST, MOST) * min(height, width)
-    reach = jnp.max(axes)
-    turn = jnp.pi * u[2]
-    y = (jnp.arange(height) + 0.5 - between(u[3], reach, height - reach))[:, None]
-    x = (jnp.arange(width) + 0.5 - between(u[4], reach, width - reach))[None, :]
+def signed_distance(
+    axes: Float[Array, " 2"], turn: Float[Array, ""], centre: Float[Array, " 2"], size: tuple[int, int]
+) -> Float[Array, "height width"]:
+    """About how far each pixel's centre lies outside an ellipse [px], to first order; negative inside.
+
+    Args:
+        axes: semi-axes [px], the first along the columns unless turned
+        turn: [rad]
+        centre: row and column [px]
+        size: of the image [px]
+    """
+    y, x = (jnp.arange(side) + 0.5 - middle for side, middle in zip(size, centre, strict=True))
+    y, x = y[:, None], x[None, :]
     along, across = jnp.cos(turn) * x + jnp.sin(turn) * y, jnp.cos(turn) * y - jnp.sin(turn) * x
     radius = jnp.hypot(along / axes[0], across / axes[1])
     slope = jnp.hypot(along / axes[0] ** 2, across / axes[1] ** 2) / jnp.maximum(radius, 1e-6)
-    return (radius - 1) / jnp.maximum(slope, 1 / reach)
+    return (radius - 1) / jnp.maximum(slope, 1 / jnp.max(axes))
 
 
 def hatching(
