@@ -114,6 +114,26 @@ def check_takes(config: ModelConfig, **allowed: Sequence[Any]) -> None:
             _check(config.name, key, given, takes)
 
 
+def check_labels_no_pixels(config: ModelConfig, loss: LossConfig) -> None:
+    """Refuses the CRF and the losses on pixels, for an architecture that has neither.
+
+    Raises:
+        InputError: a CRF, or another weight of a loss than its default.
+    """
+    require(
+        config.crf.iterations == 0,
+        f"model.crf.iterations is {config.crf.iterations}, and {config.name}, which labels no pixels, has no CRF; "
+        "write 0.",
+    )
+    defaults = vars(LossConfig())
+    for key, value in vars(loss).items():
+        require(
+            value == defaults[key],
+            f"loss.{key} is {value}, and {config.name}, which labels no pixels, reads no loss.*; write "
+            f"{defaults[key]}.",
+        )
+
+
 def _check(name: str, key: str, value: Any, takes: Sequence[Any]) -> None:
     values = [str(item) for item in takes]
     close = nearest(value, values) if isinstance(value, str) else ""

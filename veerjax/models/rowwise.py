@@ -26,13 +26,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from veerjax.config import LossConfig, ModelConfig, require
+from veerjax.config import LossConfig, ModelConfig
 from veerjax.labels import NUM_CURVES
 from veerjax.models.blocks import STEMS, Images, compute_dtype
 from veerjax.models.cost import Cost, forward_cost
 from veerjax.models.heads import overlapping_label
 from veerjax.models.model import Model, Variables
-from veerjax.models.per_pixel import check_takes
+from veerjax.models.per_pixel import check_labels_no_pixels, check_takes
 from veerjax.models.unet import NORMS, PADDINGS, UNet
 from veerjax.tracing.refine import run_through
 from veerjax.types import Batch, Prediction, with_channels
@@ -183,7 +183,7 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         InputError: a norm or head that it does not have, a key that it does not read, or a weight of a loss.
     """
     check_takes(config, head=("sigmoid",), stem=tuple(STEMS), norm=NORMS, padding=PADDINGS)
-    check_loss(loss)
+    check_labels_no_pixels(config, loss)
     net = UNet(
         features=config.features,
         stem=config.stem,
@@ -192,10 +192,6 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         outputs=KINDS * NUM_CURVES,
         remat=config.remat,
         padding=config.padding,
-    )
-    require(
-        config.crf.iterations == 0,
-        f"model.crf.iterations is {config.crf.iterations}, and rowwise, which labels no pixels, has no CRF; write 0.",
     )
 
     def init(key: PRNGKeyArray) -> Variables:
@@ -220,17 +216,3 @@ def build(config: ModelConfig, loss: LossConfig) -> Model:
         return forward_cost(net, image, train=False)
 
     return Model(init=init, loss=batch_loss, predict=predict, cost=cost, stride=net.stride, least_px=net.stride)
-
-
-def check_loss(loss: LossConfig) -> None:
-    """Refuses weights of losses on pixels, none of which it has.
-
-    Raises:
-        InputError: another value than its default.
-    """
-    defaults = vars(LossConfig())
-    for key, value in vars(loss).items():
-        require(
-            value == defaults[key],
-            f"loss.{key} is {value}, and rowwise, which labels no pixels, reads no loss.*; write {defaults[key]}.",
-        )

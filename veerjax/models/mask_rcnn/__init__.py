@@ -39,7 +39,7 @@ from veerjax.models.mask_rcnn.regions import (
 from veerjax.models.mask_rcnn.roi_align import pyramid_align
 from veerjax.models.mask_rcnn.rows import rows_in_image, rows_loss
 from veerjax.models.model import Model, Variables, prediction_from_masks
-from veerjax.models.per_pixel import check_takes
+from veerjax.models.per_pixel import check_labels_no_pixels, check_takes
 from veerjax.models.rowwise import KINDS, prediction_of
 from veerjax.types import Batch, Prediction, with_channels
 
@@ -253,22 +253,11 @@ def detector_of(config: ModelConfig, loss: LossConfig, *, masks: bool) -> Detect
         f"model.features has {len(config.features)} widths; {config.name} needs 3 or more: the pyramid reads all but "
         "the first.",
     )
-    require(
-        config.crf.iterations == 0,
-        f"model.crf.iterations is {config.crf.iterations}, and {config.name}, which labels no pixels, has no CRF; "
-        "write 0.",
-    )
+    check_labels_no_pixels(config, loss)
     require(not config.mirror, f"model.mirror is true, and {config.name} has no mean of two readings; write false.")
     for key in () if masks else ("head", "mask_grid", "mask_threshold"):
         given, takes = getattr(config.rcnn, key), getattr(RcnnConfig(), key)
         require(given == takes, f"model.rcnn.{key} is {given!r}, and {config.name} has no masks; write {takes!r}.")
-    defaults = vars(LossConfig())
-    for key, value in vars(loss).items():
-        require(
-            value == defaults[key],
-            f"loss.{key} is {value}, and {config.name}, whose losses are those of its papers, reads no loss.*; write "
-            f"{defaults[key]}.",
-        )
     return Detector(config, masks=masks)
 
 
