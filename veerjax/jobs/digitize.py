@@ -81,9 +81,12 @@ def digitize_scans(
     mine = [scans[index] for index in hosts.share(len(scans), of="scans")]
     for path in tqdm(mine, unit="scan", desc="digitize", disable=len(mine) == 1, file=sys.stderr):
         summaries.append((path.stem, digitize_pages(reader, path, out, calibration=scale, step=step)))
-    found = {stem: pages for share in hosts.collected(summaries) for stem, pages in share}
-    lines = [page for path in scans for page in found[path.stem]]
-    return hosts.from_first(lambda: summed_up(lines, out, tracer=tracer), wait_s=hosts.WORK_S)
+    found = {stem: pages for share in hosts.collected(summaries) for stem, pages in share}  # of all in the first alone
+
+    def say() -> int:
+        return summed_up([page for path in scans for page in found[path.stem]], out, tracer=tracer)
+
+    return hosts.from_first(say, wait_s=hosts.WORK_S)
 
 
 def pages_of(path: Path, calibration: Calibration | None) -> int:
