@@ -3,6 +3,7 @@
 `python tools/lineage.py models --out DIR`: every architecture's config, trained on `standard` until its convolutions,
 dense layers and attention have taken so many operations (3 forward passes a step), then scored on test logs.
 `python tools/lineage.py losses --out DIR`: VeerNet on `one_pixel` after equal steps, by each loss of its publications.
+`python tools/lineage.py speed --out DIR`: what reading a log and a training step of each config take, in turns.
 `python tools/lineage.py errors --out DIR`: the truth of `one_pixel` spoilt in one way at a time, and scored likewise.
 
 Each writes a table into DIR, a line for each seed; a run that is there already goes on or is only scored again.
@@ -14,6 +15,7 @@ import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,15 @@ from veerjax.metrics.ceilings import best_strokes
 from veerjax.metrics.parts import DEFAULT
 from veerjax.metrics.scores import figures_of, measure
 from veerjax.models import build_model
+from veerjax.performance.timing import timed
 from veerjax.training.loop import train
-from veerjax.training.memory import needed_bytes
+from veerjax.training.memory import needed_bytes, peak_bytes
 from veerjax.training.sharding import data_mesh
-from veerjax.types import Batch, Prediction
+from veerjax.types import Batch, Prediction, blank
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODELS = ("fcn32s", "fcn16s", "fcn8s", "deeplab", "veernet", "unet", "rowwise", "set_prediction")
+CONFIGS_OF_ALL = ("unet", *(name for name in MODELS if name != "unet"), "faster_rcnn", "mask_rcnn")
 LOSSES = ("dice", "tversky", "lovasz", "focal", "symmetric_cross_entropy")
 PASSES = 3  # forward passes that a training step costs: itself, and the gradients of inputs and of kernels
 FIGURES = {  # of an evaluation, by their dotted keys
@@ -157,6 +161,40 @@ def run(arguments: argparse.Namespace, runs: dict[str, Callable[[int], Config]],
             (arguments.out / f"{arguments.study}.md").write_text("\n".join(lines) + "\n")
 
 
+def speed(arguments: argparse.Namespace) -> None:
+    """Times of reading one log of 512 x 256 px, the networks taking turns, and the memory that it and training take.
+
+    A machine that others use is slow at times: turns make it so for all, and the ratio to U-Net is what counts.
+    """
+    mesh, reading, said = data_mesh(jax.devices()[:1]), {}, {}
+    image = jax.random.uniform(jax.random.key(0), (1, 512, 256, 1))
+    for name in arguments.only or CONFIGS_OF_ALL:
+        config = load_config_file(CONFIGS / f"{name}.py")
+        model = build_model(config.model, config.loss)
+        variables = jax.jit(model.init)(jax.random.key(0))
+        predict = jax.jit(lambda variables, image, model=model: model.predict(variables, blank(image)))
+        compiled = predict.lower(variables, image).compile()
+        reading[name] = partial(compiled, variables, image)
+        cost = model.cost(image.shape)
+        at_study = small(config, seed=0, steps=1, size=arguments.size)
+        needed = [peak_bytes(compiled), needed_bytes(at_study, mesh) or 0]
+        said[name] = [f"{cost.parameters:,}", f"{cost.flops / 1e6:,.0f}", *(f"{size / 2**20:.0f}" for size in needed)]
+        print(name, *said[name], flush=True)
+    seconds: dict[str, list[float]] = {name: [] for name in reading}
+    for turn in range(arguments.turns + 1):
+        for name, read in reading.items():
+            [once] = timed(read, warmup=0, steps=1).seconds
+            seconds[name] += [once] if turn > 0 else []
+    head = ["model", "parameters", "MFLOP a log", "MiB a log", "MiB a step", "ms a log", "of U-Net's"]
+    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    for name, times in seconds.items():
+        ratio = statistics.median(mine / theirs for mine, theirs in zip(times, seconds["unet"], strict=True))
+        row = [name, *said[name], f"{1e3 * statistics.median(times):.0f}", f"{ratio:.2f}"]
+        lines.append(f"| {' | '.join(row)} |")
+    print("\n".join(lines))
+    (arguments.out / "speed.md").write_text("\n".join(lines) + "\n")
+
+
 def spoilt() -> dict[str, Callable[[Batch], Batch]]:
     """Ways to answer almost rightly: the truth, of which one thing is wrong."""
 
@@ -222,18 +260,21 @@ def errors(arguments: argparse.Namespace) -> None:
 
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("study", choices=("models", "losses", "errors"))
+    parser.add_argument("study", choices=("models", "losses", "speed", "errors"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--logs", type=int, default=64, help="test logs of 512 x 256 px")
     parser.add_argument("--size", type=int, default=128, help="[px] of the square windows of training")
     parser.add_argument("--flops", type=float, default=4e12, help="models: of each training")
     parser.add_argument("--steps", type=int, default=300, help="losses: of each training")
-    parser.add_argument("--only", nargs="+", help="models or losses to compare; all by default")
+    parser.add_argument("--turns", type=int, default=15, help="speed: of all networks")
+    parser.add_argument("--only", nargs="+", help="models (speed: U-Net too) or losses to compare; all by default")
     arguments = parser.parse_args(given)
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.study == "errors":
         errors(arguments)
+    elif arguments.study == "speed":
+        speed(arguments)
     elif arguments.study == "models":
         run(arguments, model_runs(arguments), FIGURES)
     else:
