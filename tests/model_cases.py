@@ -73,7 +73,8 @@ def flops_over_compiled(model: Model, variables: Variables, shape: tuple[int, in
 
 def losses(name: str, *overrides: str, steps: int = 12) -> list[float]:
     """Of the first steps of a config of configs/, at a small size on all devices, compiled once."""
-    small = [f"steps={steps}", "batch=8", "data.height=32", "data.width=32", "optimiser.warmup_steps=2"]
+    size = ["data.setting=shifted", "data.height=32", "data.width=32"]
+    small = [f"steps={steps}", "batch=8", *size, "optimiser.warmup_steps=2"]
     config = with_overrides(load_config_file(CONFIGS / f"{name}.py"), [*small, *overrides])
     state, step = prepared(config, build_model(config.model, config.loss), data_mesh(jax.devices()))
     values = []

@@ -22,7 +22,8 @@ TINY = """
 from veerjax.config import Config, DataConfig, ModelConfig
 
 def get_config():
-    return Config(name="tiny", batch=8, data=DataConfig(height=32, width=32), model=ModelConfig(features=(4, 8)))
+    data = DataConfig(setting="shifted", height=32, width=32)
+    return Config(name="tiny", batch=8, data=data, model=ModelConfig(features=(4, 8)))
 """
 KEYS = {  # DESIGN's contract: keys are added, never renamed
     "schema",
@@ -86,7 +87,9 @@ def test_compilations_are_timed_anew_whatever_lies_on_the_disk(tmp_path: Path, r
     jax.jit(lambda x: x * 3 + 1)(jax.numpy.ones(7)).block_until_ready()
     before = set(tmp_path.iterdir())
     assert before, "the cache is in use"
-    config = job.Config(name="x", batch=8, data=DataConfig(height=32, width=32), model=ModelConfig(features=(4,)))
+    config = job.Config(
+        name="x", batch=8, data=DataConfig(setting="shifted", height=32, width=32), model=ModelConfig(features=(4,))
+    )
     job.compiled_stages(Bench.of(config, data_mesh()), lambda text: None)
     assert set(tmp_path.iterdir()) == before
     assert jax.config.jax_enable_compilation_cache
@@ -191,7 +194,9 @@ def test_device_seconds_are_those_of_a_thousand_feet() -> None:
 
 
 def test_the_compiler_counts_the_same_on_one_device_and_on_eight() -> None:
-    config = job.Config(name="x", batch=8, data=DataConfig(height=32, width=32), model=ModelConfig(features=(8,)))
+    config = job.Config(
+        name="x", batch=8, data=DataConfig(setting="shifted", height=32, width=32), model=ModelConfig(features=(8,))
+    )
     counted = [Bench.of(config, data_mesh(jax.devices()[:n])).predict().compiler_flops for n in (1, 8)]
     assert counted[1] == pytest.approx(counted[0], rel=0.1)
 

@@ -12,9 +12,10 @@ import pytest
 from veerjax.cli import main
 from veerjax.config import Config, to_dict, with_overrides
 
+SIZE = ["data.setting=shifted", "data.height=32", "data.width=32"]
 TINY = with_overrides(
     Config(name="tiny"),
-    ["steps=6", "batch=8", "data.height=32", "data.width=32", "model.features=[8,8]", "validation.examples=5"],
+    ["steps=6", "batch=8", *SIZE, "model.features=[8,8]", "validation.examples=5"],
 )
 
 

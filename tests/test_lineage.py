@@ -37,7 +37,7 @@ LINEAGE = {
 PER_PIXEL = tuple(LINEAGE)
 FEW = ["model.features=[8,16,16]", "model.rcnn.proposals=16", "model.rcnn.samples=16", "data.setting=blobs"]
 LINEAGE |= {"faster_rcnn": (FEW, 1), "mask_rcnn": (FEW, 1)}
-SIZE = ["data.height=64", "data.width=64"]
+SIZE = ["data.setting=shifted", "data.height=64", "data.width=64"]
 SLACK = 0.05  # of IoU that a net which learns four logs by heart may stay below the oracle of its stride
 needs_libtpu = pytest.mark.skipif(
     importlib.util.find_spec("libtpu") is None, reason="the extra is absent: pip install 'veerjax[tpu]'"

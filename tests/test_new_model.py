@@ -40,7 +40,8 @@ def test_the_readmes_network_trains_and_is_known_again(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    short = ["steps=4", "batch=8", "data.height=32", "data.width=32", "validation.every=4", "validation.examples=8"]
+    size = ["data.setting=shifted", "data.height=32", "data.width=32"]
+    short = ["steps=4", "batch=8", *size, "validation.every=4", "validation.examples=8"]
     veerjax("train", "--config", config, "--workdir", "run", *(f"--set={item}" for item in short))
     name = json.loads((tmp_path / "run" / "config.json").read_text())["model"]["name"]
     assert module == name.replace(".", "/") + ".py"

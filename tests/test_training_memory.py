@@ -28,7 +28,7 @@ TINY = with_overrides(
     [
         "steps=4",
         "batch=32",
-        "data.setting=clean",
+        "data.setting=shifted",
         "data.height=32",
         "data.width=32",
         "model.features=[4,8]",

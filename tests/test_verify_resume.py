@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,14 @@ from veerjax.training.loop import train
 
 TINY = with_overrides(
     Config(name="tiny"),
-    ["batch=8", "data.height=32", "data.width=32", "model.features=[8,8]", "validation.examples=5"],
+    [
+        "batch=8",
+        "data.setting=shifted",
+        "data.height=32",
+        "data.width=32",
+        "model.features=[8,8]",
+        "validation.examples=5",
+    ],
 )
 PARTS = {"params", "extra", "opt_state", "ema", "step"}
 
@@ -24,7 +32,8 @@ PARTS = {"params", "extra", "opt_state", "ema", "step"}
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 8])
 def test_a_killed_run_ends_as_an_unbroken_one_bit_for_bit(devices: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XLA_FLAGS", f"--xla_force_host_platform_device_count={devices}")
+    # Of a flag that is given twice the last counts.
+    monkeypatch.setenv("XLA_FLAGS", f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}")
     found = verify_resume(TINY, steps=6)
     assert found["equal"], found["differing"]
     assert set(found["hashes"]["whole"]) == PARTS
