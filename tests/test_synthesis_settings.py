@@ -60,7 +60,7 @@ def test_other_channels_and_settings_are_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", ["standard", "hard", "colour", "blobs", "meeting"])  # the others draw by their ways
 def test_a_sample_is_the_same_alone_and_inside_any_batch(setting: str) -> None:
     one = functools.partial(draw_batch, height=HEIGHT, width=WIDTH, setting=setting)
     drawn = jax.jit(one, static_argnums=1)

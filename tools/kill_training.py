@@ -29,6 +29,7 @@ EARLY = 0.25  # share of the kills at any time after the start; the others come 
 LONGEST_S = 2.0  # that a kill waits
 TINY = [
     "batch=8",
+    "data.setting=shifted",
     "data.height=32",
     "data.width=32",
     "model.features=[8,8]",
