@@ -167,7 +167,8 @@ def speed(arguments: argparse.Namespace) -> None:
     A machine that others use is slow at times: turns make it so for all, and the ratio to U-Net is what counts.
     """
     mesh, reading, said = data_mesh(jax.devices()[:1]), {}, {}
-    image = jax.random.uniform(jax.random.key(0), (1, 512, 256, 1))
+    shape = (1, 512, 256, 1)
+    image = jax.random.uniform(jax.random.key(0), shape)
     for name in arguments.only or CONFIGS_OF_ALL:
         config = load_config_file(CONFIGS / f"{name}.py")
         model = build_model(config.model, config.loss)
@@ -175,7 +176,7 @@ def speed(arguments: argparse.Namespace) -> None:
         predict = jax.jit(lambda variables, image, model=model: model.predict(variables, blank(image)))
         compiled = predict.lower(variables, image).compile()
         reading[name] = partial(compiled, variables, image)
-        cost = model.cost(image.shape)
+        cost = model.cost(shape)
         at_study = small(config, seed=0, steps=1, size=arguments.size)
         needed = [peak_bytes(compiled), needed_bytes(at_study, mesh) or 0]
         said[name] = [f"{cost.parameters:,}", f"{cost.flops / 1e6:,.0f}", *(f"{size / 2**20:.0f}" for size in needed)]

@@ -1,6 +1,5 @@
 """How good the parameters are on the fixed validation logs, which stay on the devices of all processes."""
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from veerjax.training.checkpoint import BEST
 from veerjax.training.sharding import over_examples, over_rows, replicated
 from veerjax.training.shares import placed, places_here
 from veerjax.training.stepper import BUILT
-from veerjax.training.steps import eval_step
 from veerjax.types import Batch, Prediction
 
 WATCHED = {"label": LABEL, "tolerance": TOLERANCE, "centreline": CENTRELINE}
@@ -35,18 +33,20 @@ class Validation:
 
     batches: tuple[Batch, ...]
     valid: Bool[np.ndarray, " logs"]
-    measured: Any  # (variables, batch) -> sums by log
-    seen: Any  # (variables, batch, how many) -> images and masks
+    predict: Any  # (variables, batch) -> prediction
+    measured: Any  # (prediction, batch) -> sums by log
+    shown: Any  # (images or masks, how many) -> the first of them
 
     def figures(self, variables: Variables) -> dict[str, float]:
         """What the log shows of these variables."""
-        sums = [jax.device_get(self.measured(variables, batch)) for batch in self.batches]
+        sums = [jax.device_get(self.measured(self.predict(variables, batch), batch)) for batch in self.batches]
         of_logs = jax.tree.map(lambda *leaves: np.concatenate(leaves)[self.valid], *sums)
         return watched_figures(figures_of(pooled_sums(of_logs), parts=WATCHED))
 
     def examples(self, variables: Variables, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The first images [count, H, W, C] and the masks [count, 2, H, W] that the variables see there."""
-        return jax.device_get(self.seen(variables, self.batches[0], count))
+        first = self.batches[0]
+        return jax.device_get((self.shown(first.image, count), self.shown(self.predict(variables, first).masks, count)))
 
 
 def build_validation(config: Config, model: Model, mesh: Mesh, *, data_dir: Path | None = None) -> Validation:
@@ -59,12 +59,8 @@ def build_validation(config: Config, model: Model, mesh: Mesh, *, data_dir: Path
     places = np.asarray(places_here(mesh, config.batch))
 
     def measured(prediction: Prediction, batch: Batch) -> dict[str, Any]:
-        # A path is traced from the first row to the last, so every device of a log takes the whole of it.
-        prediction, batch = jax.lax.with_sharding_constraint((prediction, batch), examples)
+        batch = jax.lax.with_sharding_constraint(batch, examples)
         return measure(prediction, trace(prediction), batch, parts=WATCHED)
-
-    def seen(variables: Variables, batch: Batch, count: int) -> tuple[jax.Array, jax.Array]:
-        return batch.image[:count], model.predict(variables, batch).masks[:count]
 
     # Each process makes all of the few logs and keeps its share of each batch.
     drawn = jax.device_get(list(validation_batches(config, data_dir=data_dir)))
@@ -72,9 +68,12 @@ def build_validation(config: Config, model: Model, mesh: Mesh, *, data_dir: Path
     return Validation(
         batches=tuple(placed(share, split, batch=config.batch) for share in shares),
         valid=np.concatenate([np.asarray(batch.valid) for batch in drawn]),
+        # Two programs: the second is the same for all networks, so the cache on disk has it from the first training on.
+        # A path is traced from the first row to the last, so every device of a log takes the whole of it.
+        predict=jax.jit(model.predict, out_shardings=examples),
         # Whole on each device, so that every process can read it.
-        measured=jax.jit(functools.partial(eval_step, model=model, measure=measured), out_shardings=whole),
-        seen=jax.jit(seen, static_argnums=2, out_shardings=whole),
+        measured=jax.jit(measured, out_shardings=whole),
+        shown=jax.jit(lambda array, count: array[:count], static_argnums=1, out_shardings=whole),
     )
 
 
