@@ -5,7 +5,7 @@ and confidence) come from the pixel table. A curve off its scale has no truth th
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from veerjax.logs.las import read_las
 from veerjax.logs.tables import read_pixels_csv
 from veerjax.metrics.crossings import swap_counts
 from veerjax.metrics.peaks import peak_errors
-from veerjax.metrics.values import depth_lag_rows, value_figures, value_sums
+from veerjax.metrics.values import value_figures, value_sums
 
 STEP_FT, PARTS = 0.5, 20  # the step of the LAS, and how many points of the drawn line are averaged over it
 LAG_STEP_FT, LAG_REACH = 0.05, 40  # lags are tried up to 2 ft
+LEAST_LENGTH = 1024  # of series, which are padded
 PEAK_REACH = 2  # steps, so 1 ft
 PER_ROWS = 2000  # swaps are told for so many
 THRESHOLDS = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
@@ -52,6 +53,8 @@ NAMES = {
     "coverage": "coverage",
     "swaps": f"swaps per {PER_ROWS:,} rows",
 }
+MEASURED = ("median", "worst", "within", "pooled")
+WORST_KEYS = ("mae", "mae_all", "p95", "coverage", "peak_error", "swaps")  # mae_all counts a missed step at full scale
 
 Steps = Float64[np.ndarray, " steps"]
 
@@ -141,62 +144,84 @@ def scored_strip(folder: Path, read: Path, entry: Mapping[str, Any]) -> list[dic
     truth, well = read_truth(folder, entry["name"]), read_las(read / f"{entry['name']}.las")
     figures = []
     for track, rows in tracks_of(folder, read, entry):
+        swapped, judged = swaps(rows, track, entry)
         shared = {
+            **{key: entry[key] for key in ("dpi", "bits")},
             "strip": entry["name"],
-            "dpi": entry["dpi"],
-            "bits": entry["bits"],
-            "swaps": swaps(rows, track, entry),
+            "swapped": swapped,
+            "judged_rows": judged,
+            "swaps": PER_ROWS * swapped / judged if judged else np.nan,
         }
         for scale in track.curves:
             require(scale.mnemonic in well.curves, f"{entry['name']}.las lacks {scale.mnemonic}.")
             true = truth.averaged(scale, well.depth)
             found = scale.x(well.curves[scale.mnemonic], 0.0, 1.0)
             place = scale.curve_class - 1
-            lag_ft = lag(rows.depth_ft, rows.true[place], rows.read[place])
-            named = {"curve": scale.mnemonic, "coding": "dashed" if place else "solid", "lag_ft": lag_ft}
-            figures.append({**shared, **named, **value_scores(true, found), **peak_scores(true, found)})
+            named = {"curve": scale.mnemonic, "coding": "dashed" if place else "solid"}
+            peaks = peak_scores(true, found)  # a curve without any does not show where it lies
+            lag_ft = lag(truth, scale, rows.depth_ft, rows.read[place]) if peaks["peaks"] else np.nan
+            figures.append({**shared, **named, **value_scores(true, found), **peaks, "lag_ft": lag_ft})
     return figures
+
+
+def padded(*series: np.ndarray) -> list[jax.Array]:
+    """The series as rows with NaN behind them, of few lengths, because each is compiled for."""
+    room = max(LEAST_LENGTH, 1 << (series[0].shape[-1] - 1).bit_length()) - series[0].shape[-1]
+    rows = [np.atleast_2d(one) for one in series]
+    return [jnp.asarray(np.pad(one, ((0, 0), (0, room)), constant_values=np.nan)) for one in rows]
 
 
 def value_scores(true: Steps, found: Steps) -> dict[str, float]:
     """Errors in percent of the scale, and the coverage."""
-    figures = value_figures(value_sums(jnp.asarray(true)[None], jnp.asarray(found)[None]))
+    figures = value_figures(_value_sums(*padded(true, found)))
     return {name: float(figures[name][0]) for name in ("mae", "p95", "bias", "coverage", "mae_all")}
 
 
 def peak_scores(true: Steps, found: Steps) -> dict[str, float]:
     """The median error of the true peaks [% of scale], the share that is found and their number."""
-    room = (0, -len(true) % 512)  # one compilation for many lengths
-    x = [jnp.asarray(np.pad(100 * series, room, constant_values=np.nan))[None] for series in (true, found)]
-    presence = [jnp.isfinite(series) for series in x]
-    errors = _peak_errors(jnp.nan_to_num(x[0]), presence[0], jnp.nan_to_num(x[1]), presence[1])
-    error = np.asarray(errors.error_px)
+    errors = _peak_errors(*padded(100 * true, 100 * found))
     right, peaks = (int(count) for count in np.asarray(errors.counts)[0])
-    known = bool(peaks)
-    median = float(np.nanmedian(error)) if known else np.nan
-    return {"peak_error": median, "peak_recall": right / peaks if known else np.nan, "peaks": peaks}
+    return {
+        "peak_error": float(np.nanmedian(errors.error_px)) if peaks else np.nan,
+        "peak_recall": right / peaks if peaks else np.nan,
+        "found_peaks": right,
+        "peaks": peaks,
+    }
+
+
+def lag(truth: Truth, scale: CurveScale, depth_ft: np.ndarray, found: np.ndarray) -> float:
+    """By how much the reading lies deeper than the truth [ft]: where it fits the line best but for an offset.
+
+    The line is moved and not the rows, which are too far apart at 100 dpi.
+    """
+    lags = LAG_STEP_FT * np.array(sorted(range(-LAG_REACH, LAG_REACH + 1), key=abs))
+    errors = [found - truth.fraction(scale, depth_ft - one) for one in lags]
+    known = np.isfinite(errors).all(axis=0)
+    if not known.any():
+        return np.nan
+    return float(lags[np.argmin([np.abs(e[known] - np.median(e[known])).mean() for e in errors])])
+
+
+def swaps(rows: Rows, track: Track, entry: Mapping[str, Any]) -> tuple[int, int]:
+    """How often the two curves exchange their names, and the rows in which they are apart."""
+    width = track.right_px - track.left_px
+    count, judged = np.asarray(_swaps(*padded(width * rows.true, width * rows.read), entry["stroke_px"]))
+    return int(count), int(judged)
+
+
+_value_sums = jax.jit(value_sums)
 
 
 @jax.jit
-def _peak_errors(*curves: jax.Array) -> Any:
-    return peak_errors(*curves, track_width_px=100.0, reach=PEAK_REACH)
+def _peak_errors(true: jax.Array, found: jax.Array) -> Any:
+    there = jnp.isfinite(true), jnp.isfinite(found)
+    x = jnp.nan_to_num(true), jnp.nan_to_num(found)
+    return peak_errors(x[0], there[0], x[1], there[1], track_width_px=100.0, reach=PEAK_REACH)
 
 
-def lag(depth_ft: np.ndarray, true: np.ndarray, found: np.ndarray) -> float:
-    """By how much the reading lies deeper than the truth [ft]."""
-    at = np.arange(depth_ft.min(), depth_ft.max(), LAG_STEP_FT)
-    on_grid = [jnp.asarray(np.interp(at, depth_ft, series))[None] for series in (true, found)]
-    return float(depth_lag_rows(*on_grid, reach=LAG_REACH)[0]) * LAG_STEP_FT
-
-
-def swaps(rows: Rows, track: Track, entry: Mapping[str, Any]) -> float:
-    """How often the two curves exchange their names, per 2,000 rows in which they are apart."""
-    width = track.right_px - track.left_px
-    x = [jnp.asarray(width * part) for part in (rows.true, rows.read)]
-    presence = [jnp.isfinite(series) for series in x]
-    found = swap_counts(x[0], presence[0], x[1], presence[1], stroke_px=entry["stroke_px"])
-    count, judged = (int(number) for number in np.asarray(found))
-    return PER_ROWS * count / judged if judged else np.nan
+@jax.jit
+def _swaps(true: jax.Array, found: jax.Array, stroke_px: jax.Array) -> jax.Array:
+    return swap_counts(true, jnp.isfinite(true), found, jnp.isfinite(found), stroke_px=stroke_px)
 
 
 def row_errors(folder: Path, read: Path, entry: Mapping[str, Any]) -> Float[np.ndarray, "2 rows"]:
@@ -264,37 +289,53 @@ def figures_of(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         worst = known.min() if name in AT_LEAST else known.max()
         within = known >= limit if name in AT_LEAST else known <= limit
         found[name] = {"median": float(np.median(known)), "worst": float(worst), "within": float(within.mean())}
+    pooled = {"peak_recall": ("found_peaks", "peaks", 1), "swaps": ("swapped", "judged_rows", PER_ROWS)}
+    for name, (count, out_of, scale) in pooled.items():
+        total = sum(curve[out_of] for curve in group)
+        if name in found and total:
+            found[name]["pooled"] = scale * sum(curve[count] for curve in group) / total
     return found
 
 
 def markdown(found: Mapping[str, Any]) -> str:
     """Tables for people."""
-    lines: list[str] = []
-    for name, group in list(found["groups"].items())[:1]:
-        lines += [f"{name}: {group['curves']} curves, {group['peaks']} peaks.", ""]
-        lines += [
-            "| figure | asked: median, worst | median | worst | curves within |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        for key, (median, worst) in LIMITS.items():
-            if key in group:
-                cells = (
-                    f"{median:g}, {worst:g}",
-                    *(f"{group[key][part]:.3g}" for part in ("median", "worst", "within")),
-                )
-                lines.append(f"| {NAMES[key]} | " + " | ".join(cells) + " |")
-    lines += ["", "Median / worst curve:", "", "| strips | curves | " + " | ".join(NAMES[key] for key in LIMITS) + " |"]
-    lines.append("| --- " * (2 + len(LIMITS)) + "|")
-    for name, group in found["groups"].items():
-        cells = [f"{group[k]['median']:.2g} / {group[k]['worst']:.3g}" if k in group else "" for k in LIMITS]
-        lines.append(f"| {name} | {group['curves']} | " + " | ".join(cells) + " |")
-    lines += ["", "| worst curves | MAE | MAE, missed rows at full scale | p95 | coverage |", "| --- " * 5 + "|"]
-    for curve in found["worst"]:
-        cells = [f"{curve[key]:.3g}" for key in ("mae", "mae_all", "p95", "coverage")]
-        lines.append(f"| {curve['strip']} {curve['curve']} ({curve['coding']}) | " + " | ".join(cells) + " |")
-    lines += ["", "| confidence at least | rows accepted | of these within 1 % of scale |", "| --- " * 3 + "|"]
-    for row in found["rows"]["thresholds"]:
-        lines.append(f"| {row['confidence']:g} | {row['accepted']:.4f} | {row['close']:.4f} |")
+    name, group = next(iter(found["groups"].items()))
     sure = found["rows"]["sure"]
-    lines += ["", f"{SURE:.0%} of the most confident {sure['accepted']:.1%} of rows are within 1 % of scale."]
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(
+        (
+            f"{name}: {group['curves']} curves, {group['peaks']} peaks.",
+            table(("figure", "asked: median, worst", "median", "worst", "curves within", "pooled"), asked(group)),
+            "Median / worst curve:",
+            table(("strips", "curves", *NAMES.values()), map(group_row, found["groups"].items())),
+            table(("worst curves", *WORST_KEYS), map(worst_row, found["worst"])),
+            table(("confidence at least", "rows accepted", "within 1 % of scale"), threshold_rows(found["rows"])),
+            f"{SURE:.0%} of the most confident {sure['accepted']:.1%} of rows are within 1 % of scale.\n",
+        )
+    )
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))
+
+
+def asked(group: Mapping[str, Any]) -> Iterator[list[str]]:
+    """What the project asks beside what was measured."""
+    for key, (median, worst) in LIMITS.items():
+        if key in group:
+            cells = [f"{group[key][part]:.3g}" if part in group[key] else "" for part in MEASURED]
+            yield [NAMES[key], f"{median:g}, {worst:g}", *cells]
+
+
+def group_row(group: tuple[str, Mapping[str, Any]]) -> list[str]:
+    name, figures = group
+    cells = [f"{figures[k]['median']:.2g} / {figures[k]['worst']:.3g}" if k in figures else "" for k in LIMITS]
+    return [name, str(figures["curves"]), *cells]
+
+
+def worst_row(curve: Mapping[str, Any]) -> list[str]:
+    return [f"{curve['strip']} {curve['curve']} ({curve['coding']})", *(f"{curve[key]:.3g}" for key in WORST_KEYS)]
+
+
+def threshold_rows(rows: Mapping[str, Any]) -> Iterator[list[str]]:
+    for row in rows["thresholds"]:
+        yield [f"{row['confidence']:g}", f"{row['accepted']:.4f}", f"{row['close']:.4f}"]
