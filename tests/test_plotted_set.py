@@ -105,7 +105,7 @@ def test_a_perfect_reading_is_perfect_and_a_moved_one_as_wrong_as_it_was_moved(
     assert perfect[0]["peak_error"] < 0.01
     found = scores.summary(perfect, [rows])
     assert found["rows"]["sure"]["accepted"] == 1
-    assert "| MAE [% of scale] |" in scores.markdown({**found})
+    assert "| MAE [% of scale] |" in tools.markdown(found)
 
     write_reading(out, tmp_path, entry["name"], shift=0.015)
     moved = scores.scored_strip(out, tmp_path, entry)

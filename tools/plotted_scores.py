@@ -5,7 +5,7 @@ and confidence) come from the pixel table. A curve off its scale has no truth th
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from veerjax.config import require
 from veerjax.logs.calibration import Calibration, CurveScale, Track, read_calibration
 from veerjax.logs.las import read_las
 from veerjax.logs.tables import read_pixels_csv
-from veerjax.metrics.crossings import swap_counts
+from veerjax.metrics.crossings import FAR_STROKES, swap_counts
 from veerjax.metrics.peaks import peak_errors
 from veerjax.metrics.values import value_figures, value_sums
 
@@ -43,19 +43,6 @@ LIMITS = {
     "swaps": (1.0, 1.0),
 }
 AT_LEAST = ("peak_recall", "coverage")  # greater is better
-NAMES = {
-    "mae": "MAE [% of scale]",
-    "p95": "p95 [% of scale]",
-    "bias": "bias [% of scale]",
-    "peak_error": "median peak error [% of scale]",
-    "peak_recall": "peak recall",
-    "lag_ft": "lag [ft]",
-    "coverage": "coverage",
-    "swaps": f"swaps per {PER_ROWS:,} rows",
-}
-MEASURED = ("median", "worst", "within", "pooled")
-WORST_KEYS = ("mae", "mae_all", "p95", "coverage", "peak_error", "swaps")  # mae_all counts a missed step at full scale
-
 Steps = Float64[np.ndarray, " steps"]
 
 
@@ -144,12 +131,13 @@ def scored_strip(folder: Path, read: Path, entry: Mapping[str, Any]) -> list[dic
     truth, well = read_truth(folder, entry["name"]), read_las(read / f"{entry['name']}.las")
     figures = []
     for track, rows in tracks_of(folder, read, entry):
-        swapped, judged = swaps(rows, track, entry)
+        swapped, judged, exchanged = swaps(rows, track, entry)
         shared = {
             **{key: entry[key] for key in ("dpi", "bits")},
             "strip": entry["name"],
             "swapped": swapped,
             "judged_rows": judged,
+            "exchanged_rows": exchanged,
             "swaps": PER_ROWS * swapped / judged if judged else np.nan,
         }
         for scale in track.curves:
@@ -202,11 +190,17 @@ def lag(truth: Truth, scale: CurveScale, depth_ft: np.ndarray, found: np.ndarray
     return float(lags[np.argmin([np.abs(e[known] - np.median(e[known])).mean() for e in errors])])
 
 
-def swaps(rows: Rows, track: Track, entry: Mapping[str, Any]) -> tuple[int, int]:
-    """How often the two curves exchange their names, and the rows in which they are apart."""
+def swaps(rows: Rows, track: Track, entry: Mapping[str, Any]) -> tuple[int, int, int]:
+    """How often a name turns wrong or right again, the rows in which the curves are apart, and those of them in which
+    either curve is nearer to the other one's truth.
+
+    On a kick beside the other curve a row too early or late is a wrong name in that row, but no exchange.
+    """
     width = track.right_px - track.left_px
     count, judged = np.asarray(_swaps(*padded(width * rows.true, width * rows.read), entry["stroke_px"]))
-    return int(count), int(judged)
+    own, other = np.abs(rows.read - rows.true), np.abs(rows.read - rows.true[::-1])
+    apart = width * np.abs(rows.true[0] - rows.true[1]) > FAR_STROKES * entry["stroke_px"]  # not where NaN
+    return int(count), int(judged), int(np.count_nonzero(apart & (own > other).all(axis=0)))
 
 
 _value_sums = jax.jit(value_sums)
@@ -294,48 +288,6 @@ def figures_of(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         total = sum(curve[out_of] for curve in group)
         if name in found and total:
             found[name]["pooled"] = scale * sum(curve[count] for curve in group) / total
+    found["exchanged_rows"] = sum(curve["exchanged_rows"] for curve in group)
+    found["rows_apart"] = sum(curve["judged_rows"] for curve in group)
     return found
-
-
-def markdown(found: Mapping[str, Any]) -> str:
-    """Tables for people."""
-    name, group = next(iter(found["groups"].items()))
-    sure = found["rows"]["sure"]
-    return "\n\n".join(
-        (
-            f"{name}: {group['curves']} curves, {group['peaks']} peaks.",
-            table(("figure", "asked: median, worst", "median", "worst", "curves within", "pooled"), asked(group)),
-            "Median / worst curve:",
-            table(("strips", "curves", *NAMES.values()), map(group_row, found["groups"].items())),
-            table(("worst curves", *WORST_KEYS), map(worst_row, found["worst"])),
-            table(("confidence at least", "rows accepted", "within 1 % of scale"), threshold_rows(found["rows"])),
-            f"{SURE:.0%} of the most confident {sure['accepted']:.1%} of rows are within 1 % of scale.\n",
-        )
-    )
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))
-
-
-def asked(group: Mapping[str, Any]) -> Iterator[list[str]]:
-    """What the project asks beside what was measured."""
-    for key, (median, worst) in LIMITS.items():
-        if key in group:
-            cells = [f"{group[key][part]:.3g}" if part in group[key] else "" for part in MEASURED]
-            yield [NAMES[key], f"{median:g}, {worst:g}", *cells]
-
-
-def group_row(group: tuple[str, Mapping[str, Any]]) -> list[str]:
-    name, figures = group
-    cells = [f"{figures[k]['median']:.2g} / {figures[k]['worst']:.3g}" if k in figures else "" for k in LIMITS]
-    return [name, str(figures["curves"]), *cells]
-
-
-def worst_row(curve: Mapping[str, Any]) -> list[str]:
-    return [f"{curve['strip']} {curve['curve']} ({curve['coding']})", *(f"{curve[key]:.3g}" for key in WORST_KEYS)]
-
-
-def threshold_rows(rows: Mapping[str, Any]) -> Iterator[list[str]]:
-    for row in rows["thresholds"]:
-        yield [f"{row['confidence']:g}", f"{row['accepted']:.4f}", f"{row['close']:.4f}"]

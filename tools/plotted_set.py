@@ -12,8 +12,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from plotted_scores import markdown, row_errors, scored_strip, summary
+from plotted_scores import row_errors, scored_strip, summary
 from plotted_strips import Kind, strip_of, write_strip
+from plotted_tables import markdown
 
 from veerjax.config import require
 from veerjax.data.wells.windows import las_files
