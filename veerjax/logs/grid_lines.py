@@ -37,6 +37,7 @@ PASSES = ((0.02, 1 / 120), (0.1, 1 / 300), (1.0, 1 / 600))
 LEAST_AGREE_PX = 1.0
 LEAST_LINES = 0.4  # of the comb, in a band that counts
 LEAST_AGREEING = 0.6  # of the lines seen in it
+THERE = 0.03  # of the width: edges further off are not where they were declared
 LEAST_FOUND = 0.25  # of the bands, or there is no grid
 MARGIN_PX = 8  # of the profiles beyond the columns that the comb reaches
 MIDDLES, WIDTHS = 5, 15  # bands over which a running median goes: folds shift a track, and hardly stretch it
@@ -97,6 +98,38 @@ def track_shape(
     Raises:
         InputError: edges in the wrong order, or lines that do not begin at the left edge and end at the right one.
     """
+    bands, middle, wide, found = grid_seen(image, left_px, right_px, lines=lines)
+    if found.mean() < LEAST_FOUND or found.sum() < 2:
+        remark = f"no grid was found from {left_px:.0f} to {right_px:.0f} px, so the declared edges hold in every row"
+        return straight_shape(left_px, right_px, height=bands.height, remarks=(remark,))
+    middle_px = bands.by_row(smoothed(middle, found, over=MIDDLES), found)
+    half_px = bands.by_row(wide, found) / 2
+    left, right = middle_px - half_px, middle_px + half_px
+    return TrackShape(left_px=left, right_px=right, tilt_px=track_tilt(image, left, right))
+
+
+def grid_share(
+    image: UInt8[np.ndarray, "height _"] | Page,
+    left_px: float,
+    right_px: float,
+    *,
+    lines: Sequence[float] = LINEAR,
+) -> float:
+    """In what share of the rows a track's grid is seen, and seen where it is declared; the arguments of `track_shape`.
+
+    Raises:
+        InputError: as `track_shape`.
+    """
+    _, middle, wide, found = grid_seen(image, left_px, right_px, lines=lines)
+    width = right_px - left_px
+    off = np.abs(middle - (left_px + right_px) / 2) + np.abs(wide - width) / 2
+    return float((found & (off <= THERE * width)).mean())
+
+
+def grid_seen(
+    image: UInt8[np.ndarray, "height _"] | Page, left_px: float, right_px: float, *, lines: Sequence[float]
+) -> tuple[Bands, Float64[np.ndarray, " bands"], Float64[np.ndarray, " bands"], Bool[np.ndarray, " bands"]]:
+    """Bands of rows, the middle and the width of the track in each [px], and in which its grid is seen."""
     height, width = image.shape[0], right_px - left_px
     require(width > 0, f"the track runs from {left_px:g} to {right_px:g} px; the left edge comes first.")
     require(
@@ -107,14 +140,7 @@ def track_shape(
     reach = int(np.ceil(min(max(REACH * width, SLOPE * height), MOST_REACH * width)))
     bands = bands_of(image, left_px - reach, right_px + reach, rows=int(np.clip(BAND * width, LEAST_BAND, MOST_BAND)))
     stretch, offset_px = followed(bands, left_px, width, comb=comb, reach=reach)
-    middle, wide, found = measured(bands, left_px + offset_px, width * stretch, comb=comb)
-    if found.mean() < LEAST_FOUND or found.sum() < 2:
-        remark = f"no grid was found from {left_px:.0f} to {right_px:.0f} px, so the declared edges hold in every row"
-        return straight_shape(left_px, right_px, height=height, remarks=(remark,))
-    middle_px = bands.by_row(smoothed(middle, found, over=MIDDLES), found)
-    half_px = bands.by_row(wide, found) / 2
-    left, right = middle_px - half_px, middle_px + half_px
-    return TrackShape(left_px=left, right_px=right, tilt_px=track_tilt(image, left, right))
+    return bands, *measured(bands, left_px + offset_px, width * stretch, comb=comb)
 
 
 @dataclass(frozen=True, kw_only=True)
