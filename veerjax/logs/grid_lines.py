@@ -10,6 +10,7 @@ line, say, gives the edges to a fraction of a pixel.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, UInt8
@@ -172,7 +173,8 @@ def comb_of(lines: Sequence[float], width: float) -> Comb:
 
 def bands_of(image: UInt8[np.ndarray, "height _"] | Page, left_px: float, right_px: float, *, rows: int) -> Bands:
     """The profiles of all bands between two columns and a little beyond."""
-    columns = (int(np.floor(left_px)) - MARGIN_PX, int(np.ceil(right_px)) + MARGIN_PX)
+    margin = MARGIN_PX + int(np.ceil((STRETCHES[-1] - 1) * (right_px - left_px)))
+    columns = (int(np.floor(left_px)) - margin, int(np.ceil(right_px)) + margin)
     height = image.shape[0]
     starts = range(0, max(height - rows // 2, 1), rows)  # a rest of less than half a band joins the last
     stops = [*starts[1:], height]
@@ -188,7 +190,8 @@ def followed(
     """How much wider than declared the comb is, and how far right of the declared place it lies in each band [px]."""
     offsets = np.arange(-reach, reach + 1)
     smooth = box(bands.profiles, max(round(width / 250), 1))
-    scores = [comb_scores(smooth, bands.first, left_px + offsets, width * stretch, comb=comb) for stretch in STRETCHES]
+    place = partial(comb_scores, smooth, bands.first, left_px - reach, comb=comb, places=len(offsets))
+    scores = [place(width * stretch) for stretch in STRETCHES]
     best = int(np.argmax([np.quantile(score.max(axis=1), 0.75) for score in scores]))
     whole = np.quantile(scores[best].max(axis=1), 0.75)
     cost = -scores[best] / max(whole, LEAST_CONTRAST) + AWAY_COST * np.abs(offsets) / (width / 10)
@@ -199,18 +202,24 @@ def followed(
 def comb_scores(
     profiles: Float64[np.ndarray, "bands columns"],
     first: int,
-    left_px: Float64[np.ndarray, " offsets"],
+    left_px: float,
     width: float,
     *,
     comb: Comb,
+    places: int,
 ) -> Float64[np.ndarray, "bands offsets"]:
-    """How much darker the comb's lines are than what is between them, for each place of its left edge."""
+    """How much darker the comb's lines are than what is between them, for so many places of its left edge, by px."""
 
-    def taken(at: Float64[np.ndarray, " places"]) -> Float64[np.ndarray, "bands offsets places"]:
-        columns = np.floor(left_px[:, None] + at[None] * width).astype(int) - first
-        return profiles[:, np.clip(columns, 0, profiles.shape[1] - 1)]
+    def taken(at: float) -> Float64[np.ndarray, "bands offsets"]:
+        start = int(np.floor(left_px + at * width)) - first
+        return profiles[:, start : start + places]
 
-    return taken(comb.at) @ comb.weight - taken(comb.between).mean(axis=2)
+    scores = np.zeros((len(profiles), places))
+    for at, weight in zip(comb.at, comb.weight, strict=True):
+        scores += weight * taken(at)
+    for at in comb.between:
+        scores -= taken(at) / len(comb.between)
+    return scores
 
 
 def cheapest_path(cost: Float64[np.ndarray, "bands offsets"], *, most: int) -> Int[np.ndarray, " bands"]:
