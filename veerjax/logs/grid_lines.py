@@ -190,7 +190,7 @@ def followed(
     """How much wider than declared the comb is, and how far right of the declared place it lies in each band [px]."""
     offsets = np.arange(-reach, reach + 1)
     smooth = box(bands.profiles, max(round(width / 250), 1))
-    place = partial(comb_scores, smooth, bands.first, left_px - reach, comb=comb, places=len(offsets))
+    place = partial(comb_scores, smooth, left_px - reach - bands.first, comb=comb, places=len(offsets))
     scores = [place(width * stretch) for stretch in STRETCHES]
     best = int(np.argmax([np.quantile(score.max(axis=1), 0.75) for score in scores]))
     whole = np.quantile(scores[best].max(axis=1), 0.75)
@@ -201,17 +201,16 @@ def followed(
 
 def comb_scores(
     profiles: Float64[np.ndarray, "bands columns"],
-    first: int,
-    left_px: float,
+    left: float,
     width: float,
     *,
     comb: Comb,
     places: int,
 ) -> Float64[np.ndarray, "bands offsets"]:
-    """How much darker the comb's lines are than what is between them, for so many places of its left edge, by px."""
+    """How much darker the comb's lines are than what is between them, for so many places from `left` on [px]."""
 
     def taken(at: float) -> Float64[np.ndarray, "bands offsets"]:
-        start = int(np.floor(left_px + at * width)) - first
+        start = int(np.floor(left + at * width))
         return profiles[:, start : start + places]
 
     scores = np.zeros((len(profiles), places))

@@ -42,7 +42,7 @@ def track_tilt(
     stops = [*tops[1:], height]
     margin = int(np.ceil(most / 2)) + 3
     parts = [
-        unevenness(segment_profiles(image, left_px, right_px, top - margin, stop + margin), tilts, margin=margin)
+        unevenness(segment_profiles(image, left_px, right_px, rows=(top - margin, stop + margin)), tilts, margin=margin)
         for top, stop in zip(tops, stops, strict=True)
     ]
     energy, single = np.stack([part[0] for part in parts]), np.array([part[1] for part in parts])
@@ -65,13 +65,13 @@ def segment_profiles(
     image: UInt8[np.ndarray, "height _"] | Page,
     left_px: Float64[np.ndarray, " height"],
     right_px: Float64[np.ndarray, " height"],
-    top: int,
-    bottom: int,
+    *,
+    rows: tuple[int, int],
 ) -> Float64[np.ndarray, "segments rows"]:
     """Mean darkness of each row in each segment, less that of the rows around it."""
-    middle = min(max((top + bottom) // 2, 0), len(left_px) - 1)
+    middle = min(max(sum(rows) // 2, 0), len(left_px) - 1)
     edges = np.linspace(left_px[middle], right_px[middle], SEGMENTS + 1).round().astype(int)
-    part = windowed(image, rows=(top, bottom), columns=(int(edges[0]), int(edges[-1])))
+    part = windowed(image, rows=rows, columns=(int(edges[0]), int(edges[-1])))
     dark = 1 - part.astype(np.float32) / 255
     means = np.stack([dark[:, a:b].mean(axis=1) for a, b in zip(edges - edges[0], edges[1:] - edges[0], strict=False)])
     half = int(SURROUNDINGS * (edges[-1] - edges[0]) / 2) + 1
