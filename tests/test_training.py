@@ -68,7 +68,7 @@ def test_one_device_and_eight_give_the_same_loss_with_one_compilation(name: str,
 def test_first_gradients_of_one_device_and_eight_agree() -> None:
     model = build_model(TINY.model, TINY.loss)
     variables = jax.jit(model.init)(jax.random.key(0))
-    batch = draw_batch(0, "train", jax.numpy.arange(8), height=32, width=32)
+    batch = draw_batch(0, "train", jax.numpy.arange(8), height=32, width=32, setting="shifted")
 
     @jax.jit
     def gradient(params: Any, batch: Any) -> Any:
@@ -160,15 +160,15 @@ def test_shipped_weights_are_stored_small_and_read_back_as_float32(tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_mixture_in_colour_is_trained_on_and_evaluated_in_colour_and_in_grey(tmp_path: Path) -> None:
-    changes = ["data.setting=well_like+colour", "model.channels=3", "steps=2", "validation.every=2"]
+    changes = ["data.setting=shifted+colour", "model.channels=3", "steps=2", "validation.every=2"]
     figures = loop.train(with_overrides(TINY, changes), tmp_path)
     assert 0 <= figures["iou_background"] <= 1
     weights = load_weights(str(tmp_path))
     kernels = [leaf for leaf in jax.tree.leaves(weights.variables["params"]) if leaf.ndim == 4]
     assert any(kernel.shape[2] == 4 * 3 for kernel in kernels)  # blocks of 2 x 2 px of three channels
     for channels in (1, 3):
-        drawn = rendered_examples("colour", split="test", indices=np.arange(2), height=32, width=32, channels=channels)
-        assert weights.model.predict(weights.variables, drawn).masks.shape == (2, 2, 32, 32)
+        given = blank(jax.numpy.ones((2, 32, 32, channels)))
+        assert jax.jit(weights.model.predict)(weights.variables, given).masks.shape == (2, 2, 32, 32)
 
 
 def test_a_batch_that_no_mixture_can_share_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_portions_of_a_batch_have_the_gradient_of_the_whole() -> None:
     config = with_overrides(TINY, ["loss.dice=0", "model.norm=pixel", "optimiser.ema_decay=0"])
     model = build_model(config.model, config.loss)
     state = initial(jax.random.key(0), config=config, model=model)
-    batch = draw_batch(0, "train", jax.numpy.arange(8), height=32, width=32)
+    batch = draw_batch(0, "train", jax.numpy.arange(8), height=32, width=32, setting="shifted")
     found = {
         portions: jax.jit(lambda s, b, n=portions: accumulated(s, b, jax.random.key(1), model=model, portions=n))(
             state, batch
@@ -253,12 +253,12 @@ def test_portions_of_a_batch_have_the_gradient_of_the_whole() -> None:
 
 @pytest.mark.slow
 def test_a_curriculum_changes_the_setting_at_its_step_and_nothing_before() -> None:
-    changes = ['data.curriculum=["clean:1","standard:1"]', "data.setting=hard"]
+    changes = ['data.curriculum=["meeting:1","blobs:1"]', "data.setting=shifted"]
     _, settings = stepped(changes, steps=3)
-    assert settings == ["clean", "standard", "hard"]
-    clean, _ = stepped(["data.setting=clean"], steps=1)
+    assert settings == ["meeting", "blobs", "shifted"]
+    alone, _ = stepped(["data.setting=meeting"], steps=1)
     first, _ = stepped(changes, steps=1)
-    jax.tree.map(np.testing.assert_array_equal, clean.params, first.params)
+    jax.tree.map(np.testing.assert_array_equal, alone.params, first.params)
     with pytest.raises(InputError, match=r"data.curriculum has 'clean'; write SETTING:STEPS, such as clean:500"):
         with_overrides(TINY, ['data.curriculum=["clean"]'])
 
@@ -271,8 +271,8 @@ def test_two_sigmoids_learn_and_may_both_own_a_pixel(tmp_path: Path) -> None:
     known = [line["loss"] for line in log if "loss" in line]
     assert known[-1] < known[0]
     weights = load_weights(str(tmp_path))
-    prediction = weights.model.predict(
-        weights.variables, draw_batch(0, "test", jax.numpy.arange(2), height=32, width=32)
+    prediction = jax.jit(weights.model.predict)(
+        weights.variables, draw_batch(0, "test", jax.numpy.arange(2), height=32, width=32, setting="shifted")
     )
     assert prediction.masks.shape == (2, 2, 32, 32)
     assert set(np.unique(prediction.label)) <= {0, 1, 2}
@@ -309,7 +309,7 @@ def test_a_sigmoid_head_begins_with_the_log_odds_of_a_softmax_head() -> None:
     soft = build_model(config.model, config.loss)
     sigmoid = build_model(with_overrides(config, ["model.head=sigmoid"]).model, config.loss)
     variables = jax.jit(soft.init)(jax.random.key(3))
-    batch = draw_batch(0, "train", jax.numpy.arange(1), height=32, width=32)
+    batch = draw_batch(0, "train", jax.numpy.arange(1), height=32, width=32, setting="shifted")
     three = np.asarray(jax.jit(soft.predict)(variables, batch).masks, np.float64)
     converted = {**variables, "params": sigmoid_from_softmax(variables["params"])}
     two = np.asarray(jax.jit(sigmoid.predict)(converted, batch).masks, np.float64)
@@ -339,7 +339,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_batch(tmp_path: P
     step = int(re.findall(r"step (\d+)", str(caught.value))[0])
     with np.load(tmp_path / f"fault-{step}.npz") as saved:
         expected = rendered_examples(
-            "standard", split="train", indices=np.arange(8) + 8 * (step - 1), height=32, width=32
+            "shifted", split="train", indices=np.arange(8) + 8 * (step - 1), height=32, width=32
         )
         np.testing.assert_array_equal(saved["image"], expected.image)
     assert not (tmp_path / "checkpoints" / str(step)).exists()
