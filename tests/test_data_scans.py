@@ -24,10 +24,10 @@ from scan_files import (
 
 from veerjax.data.example import Example
 from veerjax.data.scans.source import ScanSource, folder_source
-from veerjax.data.wells.units import factor_between
 from veerjax.errors import InputError
 from veerjax.labels import label_of
 from veerjax.logs.tables import pixel_columns, write_pixels_csv
+from veerjax.logs.units import factor_between
 from veerjax.logs.working import rescaled, rescaled_mask
 
 LOG_SCALES = {

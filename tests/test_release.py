@@ -15,7 +15,7 @@ import veerjax
 from veerjax.jobs.digitize import digitize_scan, digitize_scans
 from veerjax.jobs.evaluate import report_of, run_evaluation
 from veerjax.jobs.reader import Reader
-from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Track
+from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Track, whole_scan
 from veerjax.logs.las import read_las
 from veerjax.synthesis.draw import MARGIN_PX, draw_curves
 from veerjax.training.weights import release_folder
@@ -82,7 +82,7 @@ def gamma_and_caliper(top_ft: float) -> Calibration:
     caliper = CurveScale(curve_class=2, mnemonic="CALI", unit="IN", left=6.0, right=16.0, scale="linear")
     anchors = ((0.0, top_ft), (2000.0, top_ft + 200.0))
     track = Track(left_px=0.0, right_px=float(TRACK_PX), curves=(gamma, caliper))
-    return Calibration(depth=DepthScale(unit="ft", anchors=anchors), tracks=(track,), well={"WELL": "ROUND TRIP"})
+    return whole_scan(depth=DepthScale(unit="ft", anchors=anchors), tracks=(track,), well={"WELL": "ROUND TRIP"})
 
 
 def peak_errors(truth: np.ndarray, found: np.ndarray, *, full: float) -> np.ndarray:
@@ -103,7 +103,7 @@ def test_real_curves_survive_the_round_trip(reader: Reader, real_data: Path, tmp
     top = 5000.0
     well = read_las(real_data / "las" / "38334746.las")
     calibration = gamma_and_caliper(top)
-    [track] = calibration.tracks
+    [track] = calibration.sections[0].tracks
     depth_of_rows = top + (np.arange(-MARGIN_PX, 2000 + MARGIN_PX) + 0.5) / PX_PER_FT
     x = np.stack([
         scale.x(np.interp(depth_of_rows, well.depth, well.curves[scale.mnemonic]), track.left_px, track.right_px)

@@ -86,6 +86,34 @@ def resample(
     return np.power(10.0, mean) if log else mean
 
 
+def pooled(
+    better: np.ufunc,
+    depth_of_rows: Float[np.ndarray, " rows"],
+    values: Float[np.ndarray, " rows"],
+    index: Float[np.ndarray, " samples"],
+    *,
+    step: float,
+) -> Float64[np.ndarray, " samples"]:
+    """The extreme of the rows in each bin; of the nearest row where the bins are finer; NaN beyond the rows.
+
+    Args:
+        better: np.fmin or np.fmax
+        depth_of_rows: of each row's centre, strictly monotonic
+        values: of the rows; NaN is passed over
+        index: depths to report
+        step: the width of a bin
+    """
+    order = 1 if depth_of_rows[0] < depth_of_rows[-1] else -1
+    depth, known = np.asarray(depth_of_rows, np.float64)[::order], np.asarray(values, np.float64)[::order]
+    first, end = (np.searchsorted(depth, index + side * step / 2) for side in (-1, 1))
+    # An empty bin: `reduceat` then takes the row that it is told first, and the sentinel makes room for an end.
+    between = (depth[:-1] + depth[1:]) / 2
+    first = np.where(first == end, np.searchsorted(between, index), first)
+    found = better.reduceat(np.append(known, np.nan), np.stack([first, end], 1).ravel())[::2]
+    half = np.abs(np.diff(depth)).max() / 2
+    return np.where((index < depth[0] - half) | (index > depth[-1] + half), np.nan, found)
+
+
 def _log10(values: Float[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
     positive = np.asarray(values, np.float64) > 0
     return np.where(positive, np.log10(np.where(positive, values, 1.0)), np.nan)
