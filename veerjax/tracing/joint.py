@@ -1,49 +1,23 @@
 """All declared curves of one track, traced together: the one call for a real strip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from veerjax.config import require
-from veerjax.labels import CURVE_1, CURVE_2
-from veerjax.tracing.trace import TraceConfig, trace_strip
+from veerjax.labels import CURVE_1
+from veerjax.tracing.buckets import bucket
+from veerjax.tracing.naming import named_places
+from veerjax.tracing.own_ink import own_masks
+from veerjax.tracing.places import Places, find_places
+from veerjax.tracing.trace import LEAST_BUCKET_PX, Trace, TraceConfig, trace_pair
+from veerjax.tracing.wanted import Crossing, JointConfig, TracedCurves, WantedCurve, check_wanted
 from veerjax.types import Prediction
 
-
-@dataclass(frozen=True, kw_only=True)
-class WantedCurve:
-    """A curve that is declared to be in the track."""
-
-    curve_class: int  # whose map it is traced in: `labels.CURVE_1` solid, `CURVE_2` broken
-    wraps: bool = False  # whether it comes in at the opposite edge where it leaves the track
-    seeds: tuple[tuple[float, float], ...] = ()  # (row, x) [px of the crop] that it is at: fix its identity from there
-
-
-@dataclass(frozen=True, kw_only=True)
-class Crossing:
-    """A place where two curves meet, and how sure it is which of them leaves it where."""
-
-    row: float  # [px] the middle of the rows in which they touch
-    curves: tuple[int, int]  # positions among the wanted curves
-    kept: bool  # whether they change sides; else they touch and part
-    margin: float  # cost of the best other hypothesis less that of the one chosen [nats], >= 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class TracedCurves:
-    """Polylines of the wanted curves, row by row of the crop. x, lo and hi mean nothing where a curve is absent."""
-
-    x: Float[np.ndarray, "curves height"]  # [px] where the curve crosses the row's centre, as drawn
-    lo: Float[np.ndarray, "curves height"]  # [px] least x of the polyline within the row
-    hi: Float[np.ndarray, "curves height"]  # [px] greatest x of the polyline within the row
-    wrap: Int[np.ndarray, "curves height"]  # track widths to add to x; positive beyond the right edge
-    presence: Bool[np.ndarray, "curves height"]
-    occluded: Bool[np.ndarray, "curves height"]  # present, but under another curve
-    confidence: Float[np.ndarray, "curves height"]  # 0 to 1, 0 where absent
-    crossings: tuple[Crossing, ...]  # in the order of rows
+__all__ = ["Crossing", "JointConfig", "TracedCurves", "WantedCurve", "trace_curves"]
 
 
 def trace_curves(
@@ -52,50 +26,115 @@ def trace_curves(
     *,
     left_px: float,
     right_px: float,
-    config: TraceConfig = TraceConfig(),
+    config: JointConfig = JointConfig(),  # noqa: B008 - a frozen dataclass of another module
 ) -> TracedCurves:
     """The polylines of all wanted curves of one strip, on the host.
 
     Args:
         prediction: of any model, of one strip of any height
-        wanted: the curves that are in the track, in any order
+        wanted: the curves that are in the track, in any order; of one class and unseeded, from left to right at the top
         left_px: the track's left edge in the crop [px]
         right_px: its right edge [px]
-        config: how a path is priced
+        config: how to trace
 
     Raises:
         InputError: no curve, a class that no map shows, more than one strip, edges in the wrong order or a seed outside
-            the crop.
+            the track.
     """
     check_wanted(wanted, prediction, left_px=left_px, right_px=right_px)
-    found = jax.tree.map(lambda leaf: leaf[0], trace_strip(prediction, config=config))
-    of_class = np.array([curve.curve_class - CURVE_1 for curve in wanted])
-    rows = {name: getattr(found, name)[of_class] for name in ("x", "lo", "hi", "presence", "occluded", "confidence")}
-    return TracedCurves(**rows, wrap=np.zeros(rows["x"].shape, np.int32), crossings=())
-
-
-def check_wanted(wanted: Sequence[WantedCurve], prediction: Prediction, *, left_px: float, right_px: float) -> None:
-    """Refuses curves that cannot be looked for.
-
-    Raises:
-        InputError: as `trace_curves`.
-    """
-    strips, _, height, width = prediction.masks.shape
-    require(len(wanted) > 0, "no curve is declared for the track; declare at least one.")
-    require(strips == 1, f"{strips} strips were given; trace_curves takes one, such as predict_strip gives.")
-    require(
-        0 <= left_px < right_px <= width,
-        f"the track's edges are {left_px:g} and {right_px:g} px; give a left one and a greater right one from 0 to "
-        f"{width} px, the crop's width.",
+    masks, track_px = np.asarray(prediction.masks)[0], right_px - left_px
+    places = find_places(prediction, wanted, edges_px=(left_px, right_px), costs=config.pair)
+    places, crossings = named_places(places, masks, wanted, track_px=track_px, config=config)
+    found = polylines(masks, places, wanted, track_px=track_px, config=config.rows)
+    wraps = np.array([curve.wraps for curve in wanted])[:, None]
+    beyond = np.where(wraps, np.floor((found.x - left_px) / track_px), 0.0)
+    x = found.x - beyond * track_px
+    torn = torn_breaks(places) & ~places.presence
+    presence = found.presence & ~torn
+    return TracedCurves(
+        x=x,
+        lo=np.where(wraps, np.minimum(np.maximum(found.lo - beyond * track_px, left_px), x), found.lo),
+        hi=np.where(wraps, np.maximum(np.minimum(found.hi - beyond * track_px, right_px), x), found.hi),
+        wrap=np.where(presence, places.wrap + beyond.astype(np.int32), 0),
+        presence=presence,
+        occluded=found.occluded & presence,
+        confidence=np.where(presence, found.confidence, 0.0),
+        crossings=crossings,
     )
-    for curve in wanted:
-        require(
-            curve.curve_class in (CURVE_1, CURVE_2),
-            f"the class of a curve is {curve.curve_class}; give {CURVE_1} for a solid or {CURVE_2} for a broken one.",
+
+
+def torn_breaks(places: Places) -> np.ndarray:
+    """Rows between two in which a curve has ink, on different sides of a wrap: no straight line leads through them."""
+    torn = np.zeros(places.presence.shape, bool)
+    for k, known in enumerate(places.presence):
+        rows = np.flatnonzero(known)
+        for above, below in zip(rows[:-1], rows[1:], strict=True) if np.any(places.wrap[k]) else ():
+            if below - above > 1 and places.wrap[k, above] != places.wrap[k, below]:
+                torn[k, above + 1 : below] = True
+    return torn
+
+
+def polylines(
+    masks: Float[np.ndarray, "2 height width"],
+    places: Places,
+    wanted: Sequence[WantedCurve],
+    *,
+    track_px: float,
+    config: TraceConfig,
+) -> Trace:
+    """The polyline of each curve, on its own ink and judged in the light of all other ink of the track."""
+    own = own_masks(places, masks, wanted)
+    path = np.where(places.presence, places.peak, -1)
+    wrap_px = places.wrap * np.float32(track_px)
+    if len(wanted) == 2:
+        return traced_pair(own, path, wrap_px, config=config)
+    found = []
+    for k, curve in enumerate(wanted):
+        others = [j for j in range(len(wanted)) if j != k]
+        rest = np.max(np.stack([masks[1 - (curve.curve_class - CURVE_1)], *own[others]]), axis=0)
+        beside = nearest_path(path[k], path[others])
+        pair = traced_pair(
+            np.stack([own[k], rest]), np.stack([path[k], beside]), np.stack([wrap_px[k], 0 * wrap_px[k]]), config=config
         )
-        for row, x in curve.seeds:
-            require(
-                0 <= row < height and left_px <= x <= right_px,
-                f"the seed at row {row:g} and column {x:g} px is off the track; give a row from 0 to {height} and a "
-                f"column from {left_px:g} to {right_px:g} px.",
-            )
+        found.append(jax.tree.map(lambda leaf: leaf[0], pair))
+    return jax.tree.map(lambda *rows: np.stack(rows), *found)
+
+
+def nearest_path(path: Int[np.ndarray, " height"], others: Int[np.ndarray, "others height"]) -> np.ndarray:
+    """In each row that of the other paths that is nearest, -1 where there is none."""
+    if len(others) == 0:
+        return np.full_like(path, -1)
+    away = np.where(others >= 0, np.abs(others - path), np.iinfo(np.int32).max)
+    return np.take_along_axis(others, np.argmin(away, axis=0)[None], axis=0)[0]
+
+
+def traced_pair(
+    masks: Float[np.ndarray, "2 height width"],
+    path: Int[np.ndarray, "2 height"],
+    wrap_px: Float[np.ndarray, "2 height"],
+    *,
+    config: TraceConfig,
+) -> Trace:
+    """`trace_pair` on the host, compiled for a few heights."""
+    height = path.shape[1]
+    more = bucket(height, unit=LEAST_BUCKET_PX, steps=1) - height
+    found = compiled_pair(
+        np.pad(masks, ((0, 0), (0, more), (0, 0))),
+        np.pad(path, ((0, 0), (0, more)), constant_values=-1).astype(np.int32),
+        np.pad(wrap_px, ((0, 0), (0, more))).astype(np.float32),
+        np.int32(height),
+        config=config,
+    )
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:, :height], found)
+
+
+@partial(jax.jit, static_argnames="config")
+def compiled_pair(
+    masks: Float[Array, "2 height width"],
+    path: Int[Array, "2 height"],
+    wrap_px: Float[Array, "2 height"],
+    rows: Int[Array, ""],
+    *,
+    config: TraceConfig,
+) -> Trace:
+    return trace_pair(masks, path, config=config, rows=rows, wrap_px=jnp.asarray(wrap_px))
