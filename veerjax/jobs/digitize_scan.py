@@ -14,7 +14,6 @@ from veerjax.jobs.values import DigitisedLog, values_of
 from veerjax.jobs.verdict import (
     REFUSED,
     coverage_of_classes,
-    crossings,
     verdict_of,
     verdict_without_calibration,
 )
@@ -69,7 +68,7 @@ def digitize_scan(
         "rows": image.shape[0],
         "coverage_rows": coverage_of_classes(tracks),
         "seconds": round(time.monotonic() - start, 2),
-        "crossings": sum(crossings(track) for track in tracks),
+        "crossings": sum(meeting.kept for track in tracks for meeting in track.crossings),
         **verdict.measures,
     }
 

@@ -1,10 +1,13 @@
 """From curves at the working resolution back to the rows and columns of the scan."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any, Protocol, TypedDict
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+from veerjax.tracing.joint import Crossing
 
 
 class Polylines(Protocol):
@@ -108,3 +111,22 @@ def extreme(
     for offset in range(1, int(np.max(last - first)) + 1):
         result = better(result, usable[np.minimum(first + offset, last)])
     return result
+
+
+def side_changes(
+    x: Float[np.ndarray, "curves rows"], presence: Bool[np.ndarray, "curves rows"]
+) -> tuple[Crossing, ...]:
+    """Where two curves change sides on paper; nobody has weighed the other hypothesis, so the margin is NaN.
+
+    Args:
+        x: of curves that do not wrap [px]
+        presence: whether they are there
+    """
+    found = []
+    for one, other in combinations(range(len(x)), 2):
+        rows = np.flatnonzero(presence[one] & presence[other] & (x[one] != x[other]))
+        side = np.sign(x[one, rows] - x[other, rows])
+        for place in np.flatnonzero(np.diff(side)):
+            middle = float(rows[place] + rows[place + 1] + 1) / 2
+            found.append(Crossing(row=middle, curves=(one, other), kept=True, margin=float("nan")))
+    return tuple(sorted(found, key=lambda meeting: meeting.row))

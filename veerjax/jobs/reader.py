@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from veerjax.config import require
-from veerjax.jobs.mapping import mapped_back, own_rows
+from veerjax.jobs.mapping import mapped_back, own_rows, side_changes
 from veerjax.labels import CURVE_1
 from veerjax.logs.page import Page
 from veerjax.logs.scales import CurveScale
@@ -46,7 +46,7 @@ class TrackCurves:
     presence: Bool[np.ndarray, "curves height"]
     confidence: Float[np.ndarray, "curves height"]  # 0 to 1
     occluded: Bool[np.ndarray, "curves height"]  # present, but under another curve
-    crossings: tuple[Crossing, ...] = ()  # by the rows of the scan; empty without a calibration
+    crossings: tuple[Crossing, ...] = ()  # by the rows of the scan
     first_row: int = 0  # of the section in the scan
     section: int = 1  # its number in the calibration
     number: int = 1  # of the track in the section
@@ -116,6 +116,7 @@ class TrackReader(ABC):
             right_px=np.full(height, float(width)),
             curves=(),
             wrap=np.zeros(rows["x"].shape, np.int32),
+            crossings=side_changes(rows["x"], rows["presence"]),
             **rows,
         )
 
@@ -246,7 +247,8 @@ class ClassicalReader(TrackReader):
         found = self.trace(working)
         parts = ("x", "lo", "hi", "presence", "confidence", "occluded")
         rows = {name: np.asarray(getattr(found, name))[0, np.array(classes) - CURVE_1] for name in parts}
-        return TracedCurves(**rows, wrap=np.zeros(rows["x"].shape, np.int32), crossings=())
+        met = side_changes(rows["x"], rows["presence"])
+        return TracedCurves(**rows, wrap=np.zeros(rows["x"].shape, np.int32), crossings=met)
 
 
 def load(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -99,7 +98,8 @@ def ink_entries(image: np.ndarray | Page, tracks: Sequence[TrackCurves]) -> list
     found = []
     for track in tracks:
         count = count_ink(image, track)
-        found.append({"section": track.section, "track": track.number, **vars(count), "share": count.share})
+        share = None if count.share is None else round(count.share, 4)
+        found.append({"section": track.section, "track": track.number, **vars(count), "share": share})
     return found
 
 
@@ -163,16 +163,3 @@ def coverage_of_classes(tracks: Sequence[TrackCurves]) -> list[float | None]:
         for curve_class, presence in zip(classes, track.presence, strict=True):
             shares[curve_class - 1].append(float(presence.mean()))
     return [round(float(np.mean(found)), 4) if found else None for found in shares]
-
-
-def crossings(track: TrackCurves) -> int:
-    """How often two curves of a track change sides on paper."""
-    total = 0
-    for one, other in combinations(range(len(track.x)), 2):
-        both = track.presence[one] & track.presence[other]
-        side = np.sign(track.x[one, both] - track.x[other, both])
-        turns = np.diff(track.wrap[one, both] - track.wrap[other, both]) != 0  # a wrap is none
-        kept = side != 0
-        after = np.cumsum(np.append(False, turns))[kept]
-        total += int(np.count_nonzero(np.diff(side[kept]) * (np.diff(after) == 0)))
-    return total

@@ -73,11 +73,12 @@ def value_remarks(curves: Iterable[CurveScale], values: Mapping[str, Float[np.nd
 
     Args:
         curves: as declared
-        values: of each curve, by mnemonic, NaN where there is none
+        values: by mnemonic, NaN where there is none
     """
     found = {}
     for curve in curves:
-        known = values[curve.mnemonic][np.isfinite(values[curve.mnemonic])]
+        known = values.get(curve.mnemonic, np.zeros(0))
+        known = known[np.isfinite(known)]
         if len(known) and not scale_remarks([curve]):
             said = f"was read as {known.min():.4g} to {known.max():.4g}"
             found[curve.mnemonic] = _remark(curve, known, said=said)

@@ -172,13 +172,13 @@ class Calibration:
         _check_rows(self.sections)
         for role in (MAIN, REPEAT):
             _check_depths(role, self.of_role(role))
-        units: dict[str, str] = {}
+        names: dict[str, CurveScale] = {}
         for curve in self.curves:
-            unit = units.setdefault(curve.mnemonic.upper(), curve.unit)
+            first = names.setdefault(curve.mnemonic.upper(), curve)
             require(
-                unit == curve.unit,
-                f"{curve.mnemonic} has the unit {unit!r} in one section and {curve.unit!r} in another; give it one"
-                " unit, and the edges of each scale in it.",
+                (first.mnemonic, first.unit) == (curve.mnemonic, curve.unit),
+                f"one section has {first.mnemonic} in {first.unit!r} and another {curve.mnemonic} in {curve.unit!r};"
+                " write one name and one unit, and the edges of each scale in it.",
             )
         check_header(self.well)
 

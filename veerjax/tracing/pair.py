@@ -55,9 +55,7 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     found, eps = pair.found, costs.epsilon
     there = found.strength > 0
     evidence = found.strength[:, None] * pair.own[None]  # [rows 2 count]
-    single = jnp.where(
-        there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER
-    )
+    single = jnp.where(there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER)
     single = jnp.concatenate([single, jnp.zeros((*single.shape[:2], 1))], axis=2)
     off = ~(
         (pair.seed[:, :, None] >= found.first[:, None] - costs.seed_px)
@@ -243,7 +241,9 @@ def cheapest_pair(
     standing = tuple(costs.wrapped_cost * np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2])
     scores = np.full(shape, NEVER, np.float32)
     at_home = (slice(None), shape[1] // 2, slice(None), shape[3] // 2)
-    scores[at_home] = np.asarray(row_costs(rows_of(pair, np.arange(BLOCK_ROWS) % height), costs=costs, same_class=same_class))[0, -shape[0] :, -shape[2] :]
+    scores[at_home] = np.asarray(
+        row_costs(rows_of(pair, np.arange(BLOCK_ROWS) % height), costs=costs, same_class=same_class)
+    )[0, -shape[0] :, -shape[2] :]
     starts, entering = range(0, height, BLOCK_ROWS), []
     scores = jax.device_put(scores)
     for start in starts:
