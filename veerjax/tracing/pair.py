@@ -25,12 +25,13 @@ class PairCosts:
     """Prices [nats] of a pair of paths."""
 
     epsilon: float = 0.01  # probability below which all evidence is alike
-    slope_cost: float = 0.03  # of each column of blank paper crossed
-    lean_cost: float = 0.003  # of each column that the middle of the stretch moves
-    jump_cap: float = 2.0  # the most that a move between two rows costs
-    switch_cost: float = 8.0  # of appearing or vanishing
+    slope_cost: float = 0.06  # of each column of blank paper crossed
+    lean_cost: float = 0.01  # of each column that the middle of the stretch moves
+    jump_cap: float = 4.0  # the most that a move between two rows costs
+    switch_cost: float = 6.0  # of appearing or vanishing
     other_class: float = 0.05  # how much of the other class's evidence counts
     shared_cost: float = 0.1  # of each row in which two curves of one class are on one stretch
+    unread_share: float = 1.5  # of what missing ink costs an absent curve, that it costs two that are on other ink
     wrap_cost: float = 3.0  # of each passage from edge to edge
     wrapped_cost: float = 0.002  # of each row and track width that a curve is off its scale
     seed_cost: float = 50.0  # of not being where a seed says
@@ -75,8 +76,8 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     unread = jnp.max(jnp.where(jnp.eye(count, count + 1, dtype=bool)[None], 0.0, unread), axis=1)
     absent = -jnp.log(1 - jnp.minimum(unread, 1.0) + eps)
     both = both.at[:, -1, :].add(absent).at[:, :, -1].add(absent)
-    same = jnp.zeros((count + 1, count + 1)).at[jnp.arange(count), jnp.arange(count)].set(costs.shared_cost)
-    return both + same[None]
+    shared = costs.shared_cost + costs.unread_share * absent[:, :-1]
+    return both + jnp.pad(shared[:, :, None] * jnp.eye(count)[None], ((0, 0), (0, 1), (0, 1)))
 
 
 @jax.tree_util.register_dataclass
