@@ -27,7 +27,7 @@ class PairCosts:
     epsilon: float = 0.01  # probability below which all evidence is alike
     slope_cost: float = 0.06  # of each column of blank paper crossed
     lean_cost: float = 0.01  # of each column that the middle of the stretch moves
-    jump_cap: float = 4.0  # the most that a move between two rows costs
+    jump_cap: float = 8.0  # the most that a move between two rows costs
     switch_cost: float = 6.0  # of appearing or vanishing
     other_class: float = 0.05  # how much of the other class's evidence counts
     shared_cost: float = 0.1  # of each row in which two curves of one class are on one stretch
@@ -241,10 +241,11 @@ def cheapest_pair(
         cost = row_costs(part, costs=costs, same_class=same_class)
         return cost, move_costs(before, part.found, edges, costs=costs), (rows < height) & (rows > 0)
 
-    standing = tuple(costs.wrapped_cost * np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2])
-    scores = np.full(shape, NEVER, np.float32)
-    at_home = (slice(None), shape[1] // 2, slice(None), shape[3] // 2)
-    scores[at_home] = np.asarray(row_costs(rows_of(pair, np.arange(BLOCK_ROWS) % height), costs=costs, same_class=same_class))[0, -shape[0] :, -shape[2] :]
+    away = [np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2]]
+    standing = tuple(costs.wrapped_cost * wraps for wraps in away)
+    top = row_costs(rows_of(pair, np.arange(BLOCK_ROWS) % height), costs=costs, same_class=same_class)[0]
+    above = costs.wrap_cost * (away[0][None, :, None, None] + away[1][None, None, None, :])
+    scores = np.asarray(top)[-shape[0] :, None, -shape[2] :, None] + above
     starts, entering = range(0, height, BLOCK_ROWS), []
     scores = jax.device_put(scores)
     for start in starts:
