@@ -16,11 +16,11 @@ from jaxtyping import Bool, Float, Int
 
 NEAR_PX = 2.0  # of blank paper between two curves that touch
 APART_ROWS = 3  # meetings with fewer rows between them are one
-TELLING_ROWS = 4  # on each side of a meeting tell a curve's direction
-OFFSET_PX = 0.7  # how far a curve lies from its straight continuation, beside a share of the rows
-OFFSET_SHARE = 0.1
-SLOPE = 0.3  # [px/row] how much a direction changes
-WEIGHT = 0.75  # of the logarithm of what is unlikely by these
+TELLING_ROWS = 24  # on each side of a meeting tell how a curve runs
+NOISE_PX = 0.2  # of the middle of a stretch of ink, less what it says of the curve
+BENDING = np.logspace(-5, 1, 7)  # [px^2/row^3] how fast the variance of the slope may grow, alike likely beforehand
+# Of 370 meetings of drawn curves, kicks among them, .91 of those over 5 nats went as the splines say: so they count.
+WEIGHT, DOUBT = 0.5, 0.05  # of the difference of two likelihoods, and the probability that neither holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,7 @@ def decide(two: Two, *, may_swap: bool = True) -> Decision:
     single = np.array([[0.0, two.exchanged[segment].sum()] for segment in segments])
     if not may_swap:
         single[:, 1] = np.inf
-    links = np.array(
-        [link_costs(two, meeting, *near) for meeting, near in zip(meetings, outside(meetings, two), strict=True)]
-    )
+    links = np.array([link_costs(two, meeting, *near) for meeting, near in zip(meetings, outside(meetings, two), strict=True)])
     links = links.reshape(-1, 2)
     states, margin = cheapest_names(single, links)
     if not may_swap:
@@ -129,32 +127,43 @@ def side(two: Two, before: Int[np.ndarray, " rows"], after: Int[np.ndarray, " ro
 def link_costs(
     two: Two, meeting: Meeting, before: Int[np.ndarray, " rows"], after: Int[np.ndarray, " rows"]
 ) -> tuple[float, float]:
-    """The costs of going through a meeting with the names as traced, and of exchanging them there [nats].
-
-    A curve pays for the distance of what comes after from the straight continuation of what came before, and for the
-    change of its slope; what is likely by a heavy-tailed law, for real curves kick.
-    """
-    if len(before) < 2 or len(after) < 2:
+    """The costs of going through a meeting with the names as traced, and of exchanging them there [nats]."""
+    if len(before) == 0 or len(after) == 0:
         return 0.0, 0.0
-    row = (meeting.start + meeting.stop - 1) / 2
     # As they are drawn where they meet: curves that wrap meet those that have not.
     x = (two.first + two.last) / 2 + two.wrap_px - two.wrap_px[:, [min(meeting.middle, two.wrap_px.shape[1] - 1)]]
-    above, below = (np.array([line_through(rows - row, x[k, rows]) for k in (0, 1)]) for rows in (before, after))
-    scale = np.array([OFFSET_PX + OFFSET_SHARE * (meeting.stop - meeting.start), SLOPE])
+    above, below = x[:, before], x[:, after]
+    rows = np.concatenate([before, after]).astype(float)
+    stay = np.concatenate([above, below], axis=1)
+    change = np.concatenate([above, below[::-1]], axis=1)
+    likely = bent_likelihood(rows - rows[0], np.concatenate([stay, change]))
+    more = WEIGHT * (likely[:2].sum() - likely[2:].sum())
+    odds = np.exp(-np.logaddexp(0.0, [-more, more]))
+    costs = -np.log((1 - DOUBT) * odds + DOUBT / 2)
+    return float(costs[0]), float(costs[1])
 
-    def cost(order: tuple[int, int]) -> float:
-        unlikely = ((above - below[list(order)]) / scale) ** 2
-        return float(WEIGHT * np.log1p(unlikely.sum(axis=1) / 2).sum())
 
-    return cost((0, 1)), cost((1, 0))
+def bent_likelihood(
+    rows: Float[np.ndarray, " rows"], x: Float[np.ndarray, "curves rows"]
+) -> Float[np.ndarray, " curves"]:
+    """The log-likelihood of each curve as a smoothing spline, less what is the same for all curves of these rows.
 
+    A straight line of any place and slope, whose slope wanders as far as `BENDING` lets it, seen with noise; the mean
+    over all of `BENDING` is taken, so that a log of kicks is judged as one, and a smooth one as another.
 
-def line_through(rows: Float[np.ndarray, " rows"], x: Float[np.ndarray, " rows"]) -> tuple[float, float]:
-    """x at row 0 and the slope of the straight line that fits best, near rows most."""
-    weight = np.exp(-(np.abs(rows) - np.abs(rows).min()) / (TELLING_ROWS / 2))
-    mean_row, mean_x = np.average(rows, weights=weight), np.average(x, weights=weight)
-    slope = np.sum(weight * (rows - mean_row) * (x - mean_x)) / np.sum(weight * (rows - mean_row) ** 2)
-    return mean_x - slope * mean_row, slope
+    Reference:
+        Wahba 1978, Improper priors, spline smoothing and the problem of guarding against model errors in regression.
+    """
+    early, late = np.minimum(rows[:, None], rows), np.maximum(rows[:, None], rows)
+    wander = early**2 * (3 * late - early) / 6
+    line = np.stack([np.ones_like(rows), rows], axis=1)
+    spread = BENDING[:, None, None] * wander + NOISE_PX**2 * np.eye(len(rows))
+    unit = np.linalg.inv(spread)
+    of_line = line.T @ unit @ line
+    free = unit - unit @ line @ np.linalg.solve(of_line, line.T @ unit)
+    misfit = np.einsum("cr,brs,cs->bc", x, free, x)
+    scale = np.linalg.slogdet(spread)[1] + np.linalg.slogdet(of_line)[1]
+    return np.logaddexp.reduce(-(misfit + scale[:, None]) / 2, axis=0) - np.log(len(BENDING))
 
 
 def cheapest_names(

@@ -17,6 +17,8 @@ from veerjax.tracing.trace import LEAST_BUCKET_PX, Trace, TraceConfig, trace_pai
 from veerjax.tracing.wanted import Crossing, JointConfig, TracedCurves, WantedCurve, check_wanted
 from veerjax.types import Prediction
 
+TINY = 1e-7  # keeps the logarithm of a probability finite
+
 __all__ = ["Crossing", "JointConfig", "TracedCurves", "WantedCurve", "trace_curves"]
 
 
@@ -42,6 +44,7 @@ def trace_curves(
             the track.
     """
     check_wanted(wanted, prediction, left_px=left_px, right_px=right_px)
+    prediction = read_as_declared(prediction, wanted, config=config)
     masks, track_px = np.asarray(prediction.masks)[0], right_px - left_px
     places = find_places(prediction, wanted, edges_px=(left_px, right_px), costs=config.pair)
     places, crossings = named_places(places, masks, wanted, track_px=track_px, config=config)
@@ -61,6 +64,21 @@ def trace_curves(
         confidence=np.where(presence, found.confidence, 0.0),
         crossings=crossings,
     )
+
+
+def read_as_declared(prediction: Prediction, wanted: Sequence[WantedCurve], *, config: JointConfig) -> Prediction:
+    """The prediction, its two maps united where all declared curves are of one class and there are several.
+
+    A network that was taught one solid and one broken curve calls the second of two alike now this, now that.
+    """
+    classes = {curve.curve_class - CURVE_1 for curve in wanted}
+    if len(wanted) == 1 or len(classes) > 1:
+        return prediction
+    (one,) = classes
+    masks = np.asarray(prediction.masks)
+    united = np.zeros_like(masks)
+    united[:, one] = 1 - (1 - masks[:, one]) * (1 - config.other_map * masks[:, 1 - one])
+    return Prediction(masks=united, row_log_prob=np.log(np.maximum(united, TINY)), presence=united.max(axis=-1))
 
 
 def torn_breaks(places: Places) -> np.ndarray:

@@ -15,11 +15,7 @@ from veerjax.tracing.wanted import Crossing, JointConfig, WantedCurve
 
 
 def named_places(
-    places: Places,
-    masks: Float[np.ndarray, "2 height width"],
-    wanted: Sequence[WantedCurve],
-    *,
-    track_px: float,
+    places: Places, masks: Float[np.ndarray, "2 height width"], wanted: Sequence[WantedCurve], *, track_px: float,
     config: JointConfig,
 ) -> tuple[Places, tuple[Crossing, ...]]:
     """The places with the names that evidence, seeds and directions favour together, and the ledger of meetings.
@@ -68,7 +64,7 @@ def exchange_costs(
     for k, other in (two, two[::-1]):
         evidence = masks[wanted[k].curve_class - CURVE_1]
         here, there = (-np.log(near_column(evidence, places.peak[j]) + config.pair.epsilon) for j in (k, other))
-        cost += np.where(both, config.evidence_share * (there - here), 0.0)
+        cost += np.where(both, there - here, 0.0)
         for row, x in wanted[k].seeds:
             own, others = (distance_px(places, j, int(row), x) for j in (k, other))
             cost[int(row)] += config.pair.seed_cost * np.sign(others - own)

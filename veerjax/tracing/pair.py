@@ -25,12 +25,13 @@ class PairCosts:
     """Prices [nats] of a pair of paths."""
 
     epsilon: float = 0.01  # probability below which all evidence is alike
-    slope_cost: float = 0.03  # of each column of blank paper crossed
-    lean_cost: float = 0.003  # of each column that the middle of the stretch moves
-    jump_cap: float = 2.0  # the most that a move between two rows costs
-    switch_cost: float = 8.0  # of appearing or vanishing
+    slope_cost: float = 0.06  # of each column of blank paper crossed
+    lean_cost: float = 0.01  # of each column that the middle of the stretch moves
+    jump_cap: float = 8.0  # the most that a move between two rows costs
+    switch_cost: float = 6.0  # of appearing or vanishing
     other_class: float = 0.05  # how much of the other class's evidence counts
     shared_cost: float = 0.1  # of each row in which two curves of one class are on one stretch
+    unread_share: float = 1.5  # of what missing ink costs an absent curve, that it costs two that are on other ink
     wrap_cost: float = 3.0  # of each passage from edge to edge
     wrapped_cost: float = 0.002  # of each row and track width that a curve is off its scale
     seed_cost: float = 50.0  # of not being where a seed says
@@ -55,7 +56,9 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     found, eps = pair.found, costs.epsilon
     there = found.strength > 0
     evidence = found.strength[:, None] * pair.own[None]  # [rows 2 count]
-    single = jnp.where(there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER)
+    single = jnp.where(
+        there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER
+    )
     single = jnp.concatenate([single, jnp.zeros((*single.shape[:2], 1))], axis=2)
     off = ~(
         (pair.seed[:, :, None] >= found.first[:, None] - costs.seed_px)
@@ -73,8 +76,8 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     unread = jnp.max(jnp.where(jnp.eye(count, count + 1, dtype=bool)[None], 0.0, unread), axis=1)
     absent = -jnp.log(1 - jnp.minimum(unread, 1.0) + eps)
     both = both.at[:, -1, :].add(absent).at[:, :, -1].add(absent)
-    same = jnp.zeros((count + 1, count + 1)).at[jnp.arange(count), jnp.arange(count)].set(costs.shared_cost)
-    return both + same[None]
+    shared = costs.shared_cost + costs.unread_share * absent[:, :-1]
+    return both + jnp.pad(shared[:, :, None] * jnp.eye(count)[None], ((0, 0), (0, 1), (0, 1)))
 
 
 @jax.tree_util.register_dataclass
@@ -238,12 +241,11 @@ def cheapest_pair(
         cost = row_costs(part, costs=costs, same_class=same_class)
         return cost, move_costs(before, part.found, edges, costs=costs), (rows < height) & (rows > 0)
 
-    standing = tuple(costs.wrapped_cost * np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2])
-    scores = np.full(shape, NEVER, np.float32)
-    at_home = (slice(None), shape[1] // 2, slice(None), shape[3] // 2)
-    scores[at_home] = np.asarray(
-        row_costs(rows_of(pair, np.arange(BLOCK_ROWS) % height), costs=costs, same_class=same_class)
-    )[0, -shape[0] :, -shape[2] :]
+    away = [np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2]]
+    standing = tuple(costs.wrapped_cost * wraps for wraps in away)
+    top = row_costs(rows_of(pair, np.arange(BLOCK_ROWS) % height), costs=costs, same_class=same_class)[0]
+    above = costs.wrap_cost * (away[0][None, :, None, None] + away[1][None, None, None, :])
+    scores = np.asarray(top)[-shape[0] :, None, -shape[2] :, None] + above
     starts, entering = range(0, height, BLOCK_ROWS), []
     scores = jax.device_put(scores)
     for start in starts:

@@ -52,7 +52,7 @@ class JointConfig:
 
     pair: PairCosts = field(default_factory=PairCosts)  # of their paths
     rows: TraceConfig = field(default_factory=TraceConfig)  # how a path becomes a polyline
-    evidence_share: float = 0.125  # of the rows' evidence that counts for names: neighbouring rows say the same
+    other_map: float = 0.9  # how much the other class's ink counts where several curves of one class are all there is
     order_cost: float = 20.0  # of naming unseeded curves of one class other than from left to right at the top [nats]
 
 
