@@ -9,6 +9,7 @@ from jaxtyping import Float64
 from veerjax.jobs.ink import BLOCK_ROWS, LINE_SHARE, NEAR_SHARE
 from veerjax.jobs.reader import TrackCurves
 from veerjax.jobs.values import CurveRows, DigitisedLog, curve_rows
+from veerjax.jobs.verdict import REVIEW_BELOW
 from veerjax.logs.las import NULL
 from veerjax.logs.resample import LEAST_COVERAGE
 from veerjax.logs.scales import CLIP_SHARE
@@ -60,6 +61,7 @@ def sidecar(
             "ink_near_share": NEAR_SHARE,
             "ink_line_share": LINE_SHARE,
             "ink_block_rows": BLOCK_ROWS,
+            "review": dict(REVIEW_BELOW),
         },
         "scan": {"rows": shape[0], "columns": shape[1], "working_width_px": working_width_px},
         "well": calibration.well,

@@ -16,10 +16,12 @@ from veerjax.logs.sections import MAIN, Calibration
 
 ACCEPTED, REVIEW, REFUSED, FAILED = "accepted", "review", "refused", "failed"
 # Below these a person is to look; they are where the odds turn, and no result of a measurement.
-LEAST_READ = 0.5  # of a section's rows, that a declared curve is read in
-LEAST_CONFIDENCE = 0.5  # of the rows that it is read in, their median
-LEAST_EXPLAINED = 0.5  # of a track's ink, by the curves that were read
-LEAST_MARGIN = 1.0  # [nats] of a crossing: the other hypothesis is a third as likely
+REVIEW_BELOW = {
+    "rows_read": 0.5,  # of a section's rows, that a declared curve is read in
+    "median_confidence": 0.5,  # of the rows that it is read in
+    "ink_explained": 0.5,  # of a track's ink, by the curves that were read
+    "margin_nats": 1.0,  # of a crossing: the other hypothesis is a third as likely
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +116,9 @@ def doubts(curves: Sequence[Mapping[str, Any]]) -> list[str]:
     found = []
     for entry in curves:
         where = f"{entry['mnemonic']} in section {entry['section']}"
-        if entry["coverage"] + entry["off_scale"] < LEAST_READ:
+        if entry["coverage"] + entry["off_scale"] < REVIEW_BELOW["rows_read"]:
             found.append(f"{where} was found on {entry['coverage']:.0%} of the rows")
-        elif entry["confidence"] is not None and entry["confidence"] < LEAST_CONFIDENCE:
+        elif entry["confidence"] is not None and entry["confidence"] < REVIEW_BELOW["median_confidence"]:
             found.append(f"{where} was read with a median confidence of {entry['confidence']:.2f}")
     return found
 
@@ -127,14 +129,14 @@ def unexplained(ink: Sequence[Mapping[str, Any]]) -> list[str]:
         f"the curves account for {entry['share']:.0%} of the ink in track {entry['track']} of section"
         f" {entry['section']}"
         for entry in ink
-        if entry["share"] is not None and entry["share"] < LEAST_EXPLAINED
+        if entry["share"] is not None and entry["share"] < REVIEW_BELOW["ink_explained"]
     ]
 
 
 def doubtful_crossings(tracks: Sequence[TrackCurves]) -> list[str]:
     """How many crossings might as well be touches, or the other way round."""
     margins = [meeting.margin for track in tracks for meeting in track.crossings]
-    doubtful = sum(margin < LEAST_MARGIN for margin in margins)
+    doubtful = sum(margin < REVIEW_BELOW["margin_nats"] for margin in margins)
     if not doubtful:
         return []
     return [f"{doubtful} of the {len(margins)} places where curves meet could be read either way"]
