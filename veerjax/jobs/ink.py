@@ -9,9 +9,11 @@ from veerjax.jobs.reader import TrackCurves
 from veerjax.logs.page import Page
 
 BLOCK_ROWS = 512  # looked at once: lines that drift by less than their thickness in these are found
-LINE_SHARE = 0.6  # of a block's rows, or of a row's columns: what is dark on more of them is a line of the grid
-NEAR_SHARE = 0.012  # of the track's width: ink this near to a curve is its stroke
-PAPER, INK = 50, 1  # percentiles of grey; darker than half-way between is ink
+LINE_CONTRAST = 0.2  # of ink on paper, and more of it on the share of a block's columns, or rows, that a line takes
+LINE_ACROSS, LINE_DOWN = 50, 85  # [%] a curve may stay in one column for long
+WIDEST_SHARE = 0.08  # of the track's width, that half a stroke may have
+BESIDE_PX = 2  # beside a stroke, that its blurred edge takes
+PAPER, INK = 50, 1  # percentiles of grey; what is darker than half-way between is dark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,22 +32,23 @@ class InkCount:
 def count_ink(grey: UInt8[np.ndarray, "height width"] | Page, track: TrackCurves) -> InkCount:
     """The ink between the edges of a track, in the rows of its section, and how much of it the curves draw again.
 
-    A simple estimate: dark is what is nearer to the darkest percentile than to the median of a block of rows; columns
-    and rows that are mostly dark are taken for the grid and left out. What remains holds text, stains and curves that
-    nobody declared as well, which no curve explains.
+    A simple estimate: dark is what is nearer to the darkest percentile of a block of rows than to its median; rows and
+    columns of which most is dark, even a little, are taken for the grid and left out. A curve explains what lies within
+    half of its stroke, as wide as the median of what is dark about it, of where it runs. What remains holds text,
+    stains and curves that nobody declared as well, which no curve explains.
 
     Args:
         grey: the scan
         track: its edges and curves
     """
     left, right = int(np.ceil(track.left_px.max())), int(np.floor(track.right_px.min()))
-    near_px = max(2, round(NEAR_SHARE * (right - left)))
     ink = explained = 0
     height = track.x.shape[1]
     for start in range(0, height, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, height)
         block = np.asarray(grey[track.first_row + start : track.first_row + stop, left:right])
         dark = ink_of(block)
+        near_px = half_stroke_px(dark, track.x[:, start:stop] - left) + BESIDE_PX
         drawn = strokes_of(track, start, stop, left=left, width=right - left, near_px=near_px)
         ink += int(dark.sum())
         explained += int((dark & drawn).sum())
@@ -57,9 +60,28 @@ def ink_of(
 ) -> Bool[np.ndarray, "rows columns"]:
     """The dark pixels of a block of rows that are no line of its grid."""
     ink, paper = np.percentile(block, [INK, PAPER])
-    dark = block < (ink + paper) / 2
-    lines = (dark.mean(axis=0) > LINE_SHARE)[None] | (dark.mean(axis=1) > LINE_SHARE)[:, None]
-    return dark & ~lines
+    faint = paper - LINE_CONTRAST * (paper - ink)
+    down, across = (np.percentile(block, share, axis=axis) < faint for axis, share in enumerate((LINE_DOWN, LINE_ACROSS)))
+    lines = down[None] | across[:, None]
+    return (block < (ink + paper) / 2) & ~lines
+
+
+def half_stroke_px(dark: Bool[np.ndarray, "rows columns"], x: Float[np.ndarray, "curves rows"]) -> int:
+    """Half of the width of the strokes that curves run along: the median over rows of what is dark on both sides.
+
+    Args:
+        dark: of a block
+        x: of each curve, by the block's columns [px]; NaN where absent
+    """
+    rows = np.nonzero(np.isfinite(x))[1]
+    columns = np.floor(x[np.isfinite(x)]).astype(int)
+    most = max(1, round(WIDEST_SHARE * dark.shape[1]))
+    padded = np.pad(dark, ((0, 0), (most, most)))
+    at = np.clip(columns, 0, dark.shape[1] - 1)[:, None] + most
+    sides = [padded[rows[:, None], at + side * np.arange(most + 1)] for side in (-1, 1)]
+    runs = np.stack([np.logical_and.accumulate(side, axis=1).sum(axis=1) for side in sides])
+    inked = runs.min(axis=0) > 0
+    return int(np.ceil(np.median(runs[:, inked].sum(axis=0)) / 2)) if inked.any() else 0
 
 
 def strokes_of(

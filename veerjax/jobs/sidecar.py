@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from veerjax.jobs.ink import BLOCK_ROWS, LINE_SHARE, NEAR_SHARE
+from veerjax.jobs.ink import BLOCK_ROWS, LINE_ACROSS, LINE_CONTRAST, LINE_DOWN
 from veerjax.jobs.reader import TrackCurves
 from veerjax.jobs.values import CurveRows, DigitisedLog, curve_rows
 from veerjax.jobs.verdict import REVIEW_BELOW
@@ -58,8 +58,8 @@ def sidecar(
         "thresholds": {
             "clip_share": CLIP_SHARE,
             "least_coverage": LEAST_COVERAGE,
-            "ink_near_share": NEAR_SHARE,
-            "ink_line_share": LINE_SHARE,
+            "ink_line_contrast": LINE_CONTRAST,
+            "ink_line_percent": {"across": LINE_ACROSS, "down": LINE_DOWN},
             "ink_block_rows": BLOCK_ROWS,
             "review": dict(REVIEW_BELOW),
         },
