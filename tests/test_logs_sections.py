@@ -1,5 +1,7 @@
 """Sections, tracks and curves of a calibration: what may be declared, and which contradictions are refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -253,3 +255,10 @@ def test_curves_of_two_classes_need_no_seeds_and_any_number_of_seeded_ones_may_s
     solid = [curve(mnemonic=name, seeds=((5.0, x),)) for name, x in (("A", 10.0), ("B", 20.0), ("C", 30.0))]
     broken = curve(mnemonic="D", curve_class=2)
     assert len(Track(left_px=0, right_px=50, curves=(*solid, broken)).curves) == 4
+
+
+def test_the_calibration_in_the_documentation_is_valid(read):
+    text = (Path(__file__).resolve().parents[1] / "docs" / "calibration.md").read_text()
+    calibration = read(text.partition("```toml\n")[2].partition("```")[0])
+    assert [curve.mnemonic for curve in calibration.curves] == ["GR", "CALI", "ILD", "ILM"]
+    calibration.check_fits(20400, 1200)

@@ -5,10 +5,14 @@ import functools
 import json
 from pathlib import Path
 
+import imageio.v3 as iio
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scan_files import PX_PER_FT as PX_PER_FT_DRAWN
+from scan_files import ROWS, SCALES, SHARES, TOP_FT, drawn_track, values
+from scan_files import calibration as calibration_text
 from scipy.signal import find_peaks
 
 import veerjax
@@ -140,3 +144,39 @@ def test_real_curves_survive_the_round_trip(reader: Reader, real_data: Path, tmp
         assert abs(figures["bias"]) <= 0.005
         assert figures["median peak error"] <= 0.03
         assert figures["coverage"] >= 0.95
+
+
+@pytest.mark.slow
+def test_two_sections_and_a_repeat_are_read_into_two_logs(tmp_path: Path) -> None:
+    import lascheck
+
+    strips = [drawn_track(seed=seed).image for seed in (0, 1, 2)]
+    iio.imwrite(tmp_path / "strip.png", np.concatenate(strips))
+    parts, drawn_ft = [], ROWS / PX_PER_FT_DRAWN  # in each section, the same curves
+    for place, role in enumerate(("main", "main", "repeat")):
+        first, top = place * ROWS, TOP_FT + (place % 2) * drawn_ft
+        text = calibration_text().partition("[[track]]")[2].replace("[[track.", "[[section.track.")
+        anchors = f"[[{first}, {top}], [{first + ROWS}, {top + drawn_ft}]]"
+        parts.append(
+            f'[[section]]\nrows = [{first}, {first + ROWS - 1}]\nrole = "{role}"\n'
+            f'depth = {{ unit = "ft", anchors = {anchors} }}\n[[section.track]]{text}'
+        )
+    (tmp_path / "strip.toml").write_text("".join(parts))
+    out = tmp_path / "out"
+    assert digitize_scans([tmp_path / "strip.png"], out, calibration=tmp_path / "strip.toml", extras="all") == 0
+    [line] = json.loads((out / "summary.json").read_text())["scans"]
+    print(f"\n{line}")
+    assert line["status"] in ("accepted", "review")
+    assert line["ink_explained"] > 0.8
+    assert len(json.loads((out / "strip.json").read_text())["sections"]) == 3
+    for name in ("strip", "strip.repeat"):
+        checked = lascheck.read(str(out / f"{name}.las"))
+        assert checked.check_conformity(), checked.get_non_conformities()
+        read = read_las(out / f"{name}.las")
+        for mnemonic, share in SHARES.items():
+            truth = values(mnemonic, share(TOP_FT + (read.depth - TOP_FT) % drawn_ft))
+            full = abs(SCALES[mnemonic]["right"] - SCALES[mnemonic]["left"])
+            error = np.abs(read.curves[mnemonic] - truth) / full
+            print(f"{name} {mnemonic}: median {np.nanmedian(error):.2%}, null {np.isnan(error).mean():.1%}")
+            assert np.nanmedian(error) < 0.01
+            assert np.isnan(error).mean() < 0.05

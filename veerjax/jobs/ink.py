@@ -61,8 +61,8 @@ def ink_of(
     """The dark pixels of a block of rows that are no line of its grid."""
     ink, paper = np.percentile(block, [INK, PAPER])
     faint = paper - LINE_CONTRAST * (paper - ink)
-    down, across = (np.percentile(block, share, axis=axis) < faint for axis, share in enumerate((LINE_DOWN, LINE_ACROSS)))
-    lines = down[None] | across[:, None]
+    down, across = np.percentile(block, LINE_DOWN, axis=0), np.percentile(block, LINE_ACROSS, axis=1)
+    lines = (down < faint)[None] | (across < faint)[:, None]
     return (block < (ink + paper) / 2) & ~lines
 
 
