@@ -48,7 +48,8 @@ def find_places(
         costs: prices
     """
     classes = [curve.curve_class - CURVE_1 for curve in wanted]
-    if sorted(classes) == list(range(NUM_CURVES)):
+    # Two that both wrap have too many states together, and unlike classes tell each other little.
+    if sorted(classes) == list(range(NUM_CURVES)) and not all(curve.wraps for curve in wanted):
         groups = {tuple(range(NUM_CURVES)): list(range(NUM_CURVES))}
     else:
         groups = {(one,): [k for k, own in enumerate(classes) if own == one] for one in sorted(set(classes))}
