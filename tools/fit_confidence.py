@@ -93,8 +93,14 @@ def main() -> None:
     for name, value in zip(model.WEIGHTS, fitted(*everything), strict=True):
         print(f'    "{name}": {value:.3f},')
     judged("odd logs, fitted to even ones", 1 / (1 + np.exp(-odd[0] @ fitted(*even))), odd[1])
-    judged("odd logs, evidence alone", 1 / (1 + np.exp(-odd[0][:, [0, 1]] @ fitted(even[0][:, [0, 1]], even[1]))), odd[1])
-    judged("all logs, constants as committed", 1 / (1 + np.exp(-everything[0] @ np.array(list(model.WEIGHTS.values())))), everything[1])
+    judged(
+        "odd logs, evidence alone", 1 / (1 + np.exp(-odd[0][:, [0, 1]] @ fitted(even[0][:, [0, 1]], even[1]))), odd[1]
+    )
+    judged(
+        "all logs, constants as committed",
+        1 / (1 + np.exp(-everything[0] @ np.array(list(model.WEIGHTS.values())))),
+        everything[1],
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from veerjax.tracing.stretches import Stretches
 BLOCK_ROWS = 512  # rows whose scores are kept at once; those of all others are found again
 NEVER = 1e5  # the cost of what cannot be
 SAME_PX = 1.5  # between the middles of stretches of two maps that show the same ink
+HOP_PX = 2  # of blank paper between the stretches of neighbouring rows that are one stroke
 MOST_WRAPS = 3  # to each side
 
 
@@ -26,6 +27,7 @@ class PairCosts:
     """Prices [nats] of a pair of paths."""
 
     epsilon: float = 0.01  # probability below which all evidence is alike
+    hop_cost: float = 2.0  # of crossing any blank paper but a pixel or two, where the ink may be another such curve's
     slope_cost: float = 0.06  # of each column of blank paper crossed
     lean_cost: float = 0.01  # of each column that the middle of the stretch moves
     jump_cap: float = 8.0  # the most that a move between two rows costs
@@ -57,9 +59,7 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     found, eps = pair.found, costs.epsilon
     there = found.strength > 0
     evidence = found.strength[:, None] * pair.own[None]  # [rows 2 count]
-    single = jnp.where(
-        there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER
-    )
+    single = jnp.where(there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER)
     single = jnp.concatenate([single, jnp.zeros((*single.shape[:2], 1))], axis=2)
     off = ~(
         (pair.seed[:, :, None] >= found.first[:, None] - costs.seed_px)
@@ -94,14 +94,17 @@ class Moves:
     over_left: Float[Array, "rows states states"]
 
 
-@partial(jax.jit, static_argnames="costs")
-def move_costs(above: Stretches, below: Stretches, edges_px: Float[Array, " 2"], *, costs: PairCosts) -> Moves:
+@partial(jax.jit, static_argnames=("costs", "same_class"))
+def move_costs(
+    above: Stretches, below: Stretches, edges_px: Float[Array, " 2"], *, costs: PairCosts, same_class: bool
+) -> Moves:
     """The cost of each move from a stretch of a row to one of the row below."""
     first, last = above.first[:, :, None], above.last[:, :, None] + 1
     to_first, to_last = below.first[:, None], below.last[:, None] + 1
     blank = jnp.maximum(jnp.maximum(to_first - last, first - to_last), 0)
     lean = jnp.abs((first + last) - (to_first + to_last)) / 2
-    within = jnp.minimum(costs.slope_cost * blank + costs.lean_cost * lean, costs.jump_cap)
+    hop = jnp.where(blank > HOP_PX, costs.hop_cost if same_class else 0.0, 0.0)
+    within = jnp.minimum(hop + costs.slope_cost * blank + costs.lean_cost * lean, costs.jump_cap)
 
     def over(leaving: Array, entering: Array) -> Array:
         paper = jnp.maximum(leaving, 0) + jnp.maximum(entering, 0)
@@ -247,7 +250,8 @@ def cheapest_pair(
         part = rows_of(pair, here)
         before = jax.tree.map(lambda leaf: leaf[above], pair.found)
         cost = row_costs(part, costs=costs, same_class=same_class)
-        return cost, move_costs(before, part.found, edges, costs=costs), (rows < height) & (rows > 0)
+        moves = move_costs(before, part.found, edges, costs=costs, same_class=same_class)
+        return cost, moves, (rows < height) & (rows > 0)
 
     away = [np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2]]
     standing = tuple(costs.wrapped_cost * wraps for wraps in away)

@@ -87,9 +87,7 @@ def pairs_of(members: Sequence[int]) -> list[tuple[int, int | None]]:
     if len(members) <= 2:
         return [(members[0], members[1] if len(members) == 2 else None)]
     turned = [*members[1:], members[0]]
-    return [
-        (a, b) for order in (members, turned) for a, b in zip(order[::2], [*order[1::2], None], strict=False)
-    ]
+    return [(a, b) for order in (members, turned) for a, b in zip(order[::2], [*order[1::2], None], strict=False)]
 
 
 def owned(source: Int[np.ndarray, " count"], classes: Sequence[int], *, costs: PairCosts) -> np.ndarray:
