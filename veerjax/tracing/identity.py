@@ -70,7 +70,9 @@ def decide(two: Two, *, may_swap: bool = True) -> Decision:
     single = np.array([[0.0, two.exchanged[segment].sum()] for segment in segments])
     if not may_swap:
         single[:, 1] = np.inf
-    links = np.array([link_costs(two, meeting, *near) for meeting, near in zip(meetings, outside(meetings, two), strict=True)])
+    links = np.array(
+        [link_costs(two, meeting, *near) for meeting, near in zip(meetings, outside(meetings, two), strict=True)]
+    )
     links = links.reshape(-1, 2)
     states, margin = cheapest_names(single, links)
     if not may_swap:

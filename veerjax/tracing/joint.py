@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from veerjax.labels import CURVE_1
 from veerjax.tracing.buckets import bucket
+from veerjax.tracing.confidence import row_confidence, row_features
 from veerjax.tracing.naming import named_places
 from veerjax.tracing.own_ink import own_masks
 from veerjax.tracing.places import Places, find_places
@@ -61,7 +62,7 @@ def trace_curves(
         wrap=np.where(presence, places.wrap + beyond.astype(np.int32), 0),
         presence=presence,
         occluded=found.occluded & presence,
-        confidence=np.where(presence, found.confidence, 0.0),
+        confidence=np.where(presence, row_confidence(row_features(places, found, masks, wanted, crossings)), 0.0),
         crossings=crossings,
     )
 

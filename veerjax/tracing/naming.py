@@ -15,7 +15,11 @@ from veerjax.tracing.wanted import Crossing, JointConfig, WantedCurve
 
 
 def named_places(
-    places: Places, masks: Float[np.ndarray, "2 height width"], wanted: Sequence[WantedCurve], *, track_px: float,
+    places: Places,
+    masks: Float[np.ndarray, "2 height width"],
+    wanted: Sequence[WantedCurve],
+    *,
+    track_px: float,
     config: JointConfig,
 ) -> tuple[Places, tuple[Crossing, ...]]:
     """The places with the names that evidence, seeds and directions favour together, and the ledger of meetings.

@@ -6,7 +6,7 @@ appearing, vanishing and wrapping; the pair pays for being on one stretch, and f
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,8 @@ from veerjax.tracing.stretches import Stretches
 
 BLOCK_ROWS = 512  # rows whose scores are kept at once; those of all others are found again
 NEVER = 1e5  # the cost of what cannot be
+SAME_PX = 1.5  # between the middles of stretches of two maps that show the same ink
+HOP_PX = 2  # of blank paper between the stretches of neighbouring rows that are one stroke
 MOST_WRAPS = 3  # to each side
 
 
@@ -25,12 +27,13 @@ class PairCosts:
     """Prices [nats] of a pair of paths."""
 
     epsilon: float = 0.01  # probability below which all evidence is alike
+    hop_cost: float = 2.0  # of crossing any blank paper but a pixel or two, where the ink may be another such curve's
     slope_cost: float = 0.06  # of each column of blank paper crossed
     lean_cost: float = 0.01  # of each column that the middle of the stretch moves
     jump_cap: float = 8.0  # the most that a move between two rows costs
     switch_cost: float = 6.0  # of appearing or vanishing
     other_class: float = 0.05  # how much of the other class's evidence counts
-    shared_cost: float = 0.1  # of each row in which two curves of one class are on one stretch
+    shared_cost: float = 0.1  # of each row in which two curves are on the same ink
     unread_share: float = 1.5  # of what missing ink costs an absent curve, that it costs two that are on other ink
     wrap_cost: float = 3.0  # of each passage from edge to edge
     wrapped_cost: float = 0.002  # of each row and track width that a curve is off its scale
@@ -56,9 +59,7 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     found, eps = pair.found, costs.epsilon
     there = found.strength > 0
     evidence = found.strength[:, None] * pair.own[None]  # [rows 2 count]
-    single = jnp.where(
-        there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER
-    )
+    single = jnp.where(there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER)
     single = jnp.concatenate([single, jnp.zeros((*single.shape[:2], 1))], axis=2)
     off = ~(
         (pair.seed[:, :, None] >= found.first[:, None] - costs.seed_px)
@@ -67,17 +68,20 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     off = jnp.concatenate([off, jnp.ones((*off.shape[:2], 1), bool)], axis=2)
     single = single + jnp.where(jnp.isfinite(pair.seed)[:, :, None] & off, costs.seed_cost, 0.0)
     both = single[:, 0, :, None] + single[:, 1, None, :]
+    count = found.strength.shape[1]
+    middle = (found.first + found.last) / 2
+    shared = there[:, :, None] & there[:, None] & (jnp.abs(middle[:, :, None] - middle[:, None]) <= SAME_PX)
+    both = both.at[:, :-1, :-1].add(jnp.where(shared, costs.shared_cost, 0.0))
     missed = -jnp.log(1 - jnp.minimum(pair.presence, 1.0) + eps)
     if not same_class:
         return both.at[:, -1, :].add(missed[:, :1]).at[:, :, -1].add(missed[:, 1:])
     # Ink that the other curve is on excuses the absence of this one.
-    count = found.strength.shape[1]
     unread = jnp.where((pair.taken == 0)[:, :, None], found.strength[:, :, None], 0.0)
     unread = jnp.max(jnp.where(jnp.eye(count, count + 1, dtype=bool)[None], 0.0, unread), axis=1)
     absent = -jnp.log(1 - jnp.minimum(unread, 1.0) + eps)
     both = both.at[:, -1, :].add(absent).at[:, :, -1].add(absent)
-    shared = costs.shared_cost + costs.unread_share * absent[:, :-1]
-    return both + jnp.pad(shared[:, :, None] * jnp.eye(count)[None], ((0, 0), (0, 1), (0, 1)))
+    alone = costs.unread_share * absent[:, :-1, None] * jnp.eye(count)[None]
+    return both.at[:, :-1, :-1].add(alone)
 
 
 @jax.tree_util.register_dataclass
@@ -90,14 +94,17 @@ class Moves:
     over_left: Float[Array, "rows states states"]
 
 
-@partial(jax.jit, static_argnames="costs")
-def move_costs(above: Stretches, below: Stretches, edges_px: Float[Array, " 2"], *, costs: PairCosts) -> Moves:
+@partial(jax.jit, static_argnames=("costs", "same_class"))
+def move_costs(
+    above: Stretches, below: Stretches, edges_px: Float[Array, " 2"], *, costs: PairCosts, same_class: bool
+) -> Moves:
     """The cost of each move from a stretch of a row to one of the row below."""
     first, last = above.first[:, :, None], above.last[:, :, None] + 1
     to_first, to_last = below.first[:, None], below.last[:, None] + 1
     blank = jnp.maximum(jnp.maximum(to_first - last, first - to_last), 0)
     lean = jnp.abs((first + last) - (to_first + to_last)) / 2
-    within = jnp.minimum(costs.slope_cost * blank + costs.lean_cost * lean, costs.jump_cap)
+    hop = jnp.where(blank > HOP_PX, costs.hop_cost if same_class else 0.0, 0.0)
+    within = jnp.minimum(hop + costs.slope_cost * blank + costs.lean_cost * lean, costs.jump_cap)
 
     def over(leaving: Array, entering: Array) -> Array:
         paper = jnp.maximum(leaving, 0) + jnp.maximum(entering, 0)
@@ -120,7 +127,8 @@ def moved(scores: Float[Array, "states wraps rest"], moves: Moves) -> Float[Arra
     """The least score of coming to each state of the next row, of one curve of the pair."""
 
     def least(move: Float[Array, "states states"], scores: Float[Array, "states wraps rest"]) -> Array:
-        return jnp.min(scores[:, None] + move[:, :, None, None], axis=0)
+        # Unrolled, it is one pass over the states that XLA makes vectors of; a reduction takes four times as long.
+        return reduce(jnp.minimum, [scores[i][None] + move[i][:, None, None] for i in range(len(scores))])
 
     stay = least(moves.within, scores)
     if scores.shape[1] == 1:
@@ -152,8 +160,11 @@ def forward(
 
     def down(scores: Array, row: tuple[Array, Moves, Array]) -> tuple[Array, Array]:
         cost, moves, inside = row
-        after_a = moved(scores.reshape(states_a, wraps_a, -1), of_states(moves, states_a)).reshape(scores.shape)
-        turned = jnp.moveaxis(after_a, (2, 3), (0, 1)).reshape(states_b, wraps_b, -1)
+        by_a = partial(moved, moves=of_states(moves, states_a))
+        first = scores.reshape(states_a, wraps_a, -1)
+        # As a loop, of one turn or in padding none: else XLA finds each of these scores again for each one below.
+        first = jax.lax.fori_loop(0, inside.astype(jnp.int32), lambda _, scores: by_a(scores), first)
+        turned = jnp.moveaxis(first.reshape(scores.shape), (2, 3), (0, 1)).reshape(states_b, wraps_b, -1)
         after = moved(turned, of_states(moves, states_b)).reshape(states_b, wraps_b, states_a, wraps_a)
         total = jnp.moveaxis(after, (0, 1), (2, 3)) + cost[-states_a:, None, -states_b:, None] + standing_cost
         # Without this a strip of many thousand rows outgrows float32 and small differences are lost.
@@ -239,7 +250,8 @@ def cheapest_pair(
         part = rows_of(pair, here)
         before = jax.tree.map(lambda leaf: leaf[above], pair.found)
         cost = row_costs(part, costs=costs, same_class=same_class)
-        return cost, move_costs(before, part.found, edges, costs=costs), (rows < height) & (rows > 0)
+        moves = move_costs(before, part.found, edges, costs=costs, same_class=same_class)
+        return cost, moves, (rows < height) & (rows > 0)
 
     away = [np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2]]
     standing = tuple(costs.wrapped_cost * wraps for wraps in away)

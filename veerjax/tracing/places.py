@@ -48,7 +48,8 @@ def find_places(
         costs: prices
     """
     classes = [curve.curve_class - CURVE_1 for curve in wanted]
-    if sorted(classes) == list(range(NUM_CURVES)):
+    # Two that both wrap have too many states together, and unlike classes tell each other little.
+    if sorted(classes) == list(range(NUM_CURVES)) and not all(curve.wraps for curve in wanted):
         groups = {tuple(range(NUM_CURVES)): list(range(NUM_CURVES))}
     else:
         groups = {(one,): [k for k, own in enumerate(classes) if own == one] for one in sorted(set(classes))}
@@ -86,9 +87,7 @@ def pairs_of(members: Sequence[int]) -> list[tuple[int, int | None]]:
     if len(members) <= 2:
         return [(members[0], members[1] if len(members) == 2 else None)]
     turned = [*members[1:], members[0]]
-    return [
-        (a, b) for order in (members, turned) for a, b in zip(order[::2], [*order[1::2], None], strict=False)
-    ]
+    return [(a, b) for order in (members, turned) for a, b in zip(order[::2], [*order[1::2], None], strict=False)]
 
 
 def owned(source: Int[np.ndarray, " count"], classes: Sequence[int], *, costs: PairCosts) -> np.ndarray:
