@@ -326,3 +326,13 @@ def test_ink_is_explained_by_curves_and_not_by_the_grid(tmp_path):
     )
     assert count_ink(image, blind[0]).share == pytest.approx(1 / 3, abs=0.03)
     assert count_ink(image, tracks[1]).share is None
+
+
+def test_a_page_held_as_bits_gives_what_its_grey_levels_give(strip, tmp_path):
+    out, _ = strip()
+    grey, table_of_grey = summary(out)[0], (out / "strip.pixels.csv").read_text()
+    Image.open(tmp_path / "strip.png").convert("1").save(tmp_path / "strip.tif", compression="group4")
+    out, _ = strip(scans=("strip.tif",))
+    bits = summary(out)[0]
+    assert {**bits, "seconds": 0} == {**grey, "seconds": 0}
+    assert (out / "strip.pixels.csv").read_text() == table_of_grey

@@ -5,6 +5,7 @@ import pytest
 from planted import ROWS, SIZE, PlantedReader, traced
 
 from veerjax.errors import InputError
+from veerjax.jobs.sidecar import edge
 from veerjax.jobs.values import EXTRAS, check_names, curve_rows, extras_of, values_of
 from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Section, Track, whole_scan
 
@@ -198,3 +199,15 @@ def test_extras_are_named_one_by_one_or_all_together():
         extras_of("lo,high")
     with pytest.raises(InputError, match="--extras hi makes the curve GR_HI, which is declared"):
         check_names(one(curve(), curve("GR_HI", curve_class=2)), ("lo", "hi"))
+
+
+def test_values_follow_edges_that_drift_down_the_rows(monkeypatch):
+    def drifting(self, row_px):
+        return self.left_px + row_px / 10, self.right_px - row_px / 10
+
+    calibration = one(curve())
+    monkeypatch.setattr(Track, "edges", drifting)
+    (found,) = read(calibration, traced(64.0))
+    drift = (ROWS + 0.5) / 10
+    np.testing.assert_allclose(curve_rows(found, 0).value, (64 - drift) / (256 - 2 * drift) * 256)
+    np.testing.assert_allclose(edge(found.left_px), drift)
