@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
+from numpy.lib.stride_tricks import sliding_window_view
 
 from veerjax.labels import CURVE_1
 from veerjax.tracing.places import Places
@@ -25,6 +26,8 @@ WEIGHTS = {
     "bridged": 0.0,
     "occluded": 0.0,
     "span": 0.0,
+    "span_nearby": 0.0,
+    "broken": 0.0,
     "doubt": 0.0,
 }
 
@@ -46,7 +49,8 @@ def row_features(
 
     Evidence is the log-odds of the ink that the curve is on, in the row and on the mean of the rows nearby; rival and
     other_class are evidence of ink of its class that no curve is on, and of the other class where it is itself; span is
-    the logarithm of the polyline's extent in the row; doubt is the odds against the names of meetings nearby.
+    the logarithm of the polyline's extent in the row, and the greatest of the rows nearby; broken is 1 for class 2;
+    doubt is the odds against the names of meetings nearby.
 
     Args:
         places: where the curves are
@@ -62,6 +66,8 @@ def row_features(
     column = np.clip(found.x, 0, masks.shape[2] - 1).astype(int)
     classes = [curve.curve_class - CURVE_1 for curve in wanted]
     other = np.stack([masks[1 - one, np.arange(len(at)), at] for one, at in zip(classes, column, strict=True)])
+    span = np.where(found.presence, np.log1p(np.maximum(found.hi - found.lo, 0.0)), 0.0)
+    padded = np.pad(span, ((0, 0), (NEARBY_ROWS, NEARBY_ROWS)), mode="edge")
     features = {
         "constant": np.ones_like(strength),
         "evidence": log_odds(strength),
@@ -70,7 +76,9 @@ def row_features(
         "other_class": other,
         "bridged": found.presence & ~places.presence,
         "occluded": found.occluded,
-        "span": np.log1p(np.maximum(found.hi - found.lo, 0.0)),
+        "span": span,
+        "span_nearby": sliding_window_view(padded, 2 * NEARBY_ROWS + 1, axis=1).max(axis=-1),
+        "broken": np.array(classes)[:, None] * np.ones_like(strength),
         "doubt": doubt(crossings, strength.shape),
     }
     return np.stack([np.asarray(features[name], np.float64) for name in WEIGHTS])
