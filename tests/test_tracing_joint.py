@@ -130,6 +130,14 @@ def test_two_of_one_coding_may_both_wrap():
         assert np.mean(np.abs(found.x[k] + WIDTH * found.wrap[k] - x) < 3) > 0.95
 
 
+def test_three_of_one_coding_are_traced_pair_by_pair():
+    x = [WIDTH * (at + 0.08 * wave(HEIGHT, seed=k)) for k, at in enumerate((0.2, 0.5, 0.8))]
+    ink = np.max([strokes(at, width=WIDTH, seed=k) for k, at in enumerate(x)], axis=0)
+    found = trace_curves(said(both(ink)), [SOLID, SOLID, SOLID], **TRACK)
+    assert all(share_within(found, k, at, px=2.0) > 0.97 for k, at in enumerate(x))
+    assert found.crossings == ()
+
+
 def test_a_gap_stays_a_gap_and_blank_paper_holds_no_curve():
     ink = strokes(np.full(HEIGHT, 40.0), width=WIDTH, noise=0.0)
     ink[100:200] = 0

@@ -63,19 +63,17 @@ def decide(two: Two, *, may_swap: bool = True) -> Decision:
 
     Args:
         two: both curves
-        may_swap: without it the names stay as they were traced, and only the margins are found
+        may_swap: without it the names stay as they were traced; a meeting that speaks against them has no margin
     """
     meetings = meetings_of(two)
     bounds = [0, *(meeting.middle for meeting in meetings), two.presence.shape[1]]
     segments = [slice(a, b) for a, b in pairwise(bounds)]
     single = np.array([[0.0, two.exchanged[segment].sum()] for segment in segments])
-    if not may_swap:
-        single[:, 1] = np.inf
     rows = outside(meetings, two)
     links = np.array([link_costs(two, *known) for known in zip(meetings, rows, strict=True)]).reshape(-1, 2)
     states, margin = cheapest_names(single, links)
     if not may_swap:
-        margin = np.abs(links[:, 1] - links[:, 0])
+        margin, states = np.where(np.diff(states) == 0, margin, 0.0), np.zeros_like(states)
     swapped = np.repeat(states.astype(bool), [segment.stop - segment.start for segment in segments])
     sides = np.array([side(two, *near) for near in rows]).reshape(-1, 2)
     changes = (sides[:, 0] != sides[:, 1]) ^ (np.diff(states) != 0)

@@ -74,7 +74,7 @@ def find_places(
                 pair,
                 edges_px=edges_px,
                 wraps=(wanted[a].wraps, b is not None and wanted[b].wraps),
-                same_class=len(of_classes) == 1,
+                same_class=len(of_classes) == 1 and len(members) > 1,
                 costs=costs,
             )
             stretch[two], places.wrap[two] = path.stretch[: len(two)], path.wrap[: len(two)]
