@@ -69,10 +69,7 @@ def test_the_chain_and_its_margins_are_those_of_trying_all_answers(seed):
     single, links = draw.normal(size=(5, 2)), draw.normal(size=(4, 2))
     answers = np.array(np.meshgrid(*[[0, 1]] * 5)).reshape(5, -1).T
     cost = np.array(
-        [
-            single[np.arange(5), states].sum() + links[np.arange(4), np.abs(np.diff(states))].sum()
-            for states in answers
-        ]
+        [single[np.arange(5), states].sum() + links[np.arange(4), np.abs(np.diff(states))].sum() for states in answers]
     )
     states, margin = cheapest_names(single, links)
     best = answers[np.argmin(cost)]

@@ -32,7 +32,7 @@ def rows_of_log(prediction: Prediction, truth: np.ndarray, there: np.ndarray) ->
     places = find_places(prediction, TWO, edges_px=edges, costs=config.pair)
     places, crossings = named_places(places, masks, TWO, track_px=SIZE_PX, config=config)
     found = polylines(masks, places, TWO, track_px=SIZE_PX, config=config.rows)
-    features = model.row_features(places, found, masks, TWO, crossings)
+    features = model.row_features(places, found, masks, wanted=TWO, crossings=crossings)
     right = there & (np.abs(found.x - truth) <= model.RIGHT_SHARE * SIZE_PX)
     return features[:, found.presence].T, right[found.presence]
 

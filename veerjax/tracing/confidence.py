@@ -44,6 +44,7 @@ def row_features(
     places: Places,
     found: Trace,
     masks: Float[np.ndarray, "2 height width"],
+    *,
     wanted: Sequence[WantedCurve],
     crossings: Sequence[Crossing],
 ) -> Float[np.ndarray, "features curves height"]:

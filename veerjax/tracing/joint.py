@@ -53,6 +53,7 @@ def trace_curves(
     wraps = np.array([curve.wraps for curve in wanted])[:, None]
     beyond = np.where(wraps, np.floor((found.x - left_px) / track_px), 0.0)
     x = found.x - beyond * track_px
+    features = row_features(places, found, masks, wanted=wanted, crossings=crossings)
     presence = found.presence & ~torn_breaks(places)
     return TracedCurves(
         x=x,
@@ -61,7 +62,7 @@ def trace_curves(
         wrap=np.where(presence, places.wrap + beyond.astype(np.int32), 0),
         presence=presence,
         occluded=found.occluded & presence,
-        confidence=np.where(presence, row_confidence(row_features(places, found, masks, wanted, crossings)), 0.0),
+        confidence=np.where(presence, row_confidence(features), 0.0),
         crossings=crossings,
     )
 

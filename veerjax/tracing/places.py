@@ -78,7 +78,7 @@ def find_places(
                 costs=costs,
             )
             stretch[two], places.wrap[two] = path.stretch[: len(two)], path.wrap[: len(two)]
-        write_places(places, members, found, stretch[members], source, classes)
+        write_places(places, members, found, stretch=stretch[members], source=source, classes=classes)
     return places
 
 
@@ -135,6 +135,7 @@ def write_places(
     places: Places,
     members: Sequence[int],
     found: Stretches,
+    *,
     stretch: Int[np.ndarray, "members height"],
     source: Int[np.ndarray, " count"],
     classes: Sequence[int],
