@@ -32,16 +32,20 @@ def rows_of_log(prediction: Prediction, truth: np.ndarray, there: np.ndarray) ->
     places = find_places(prediction, TWO, edges_px=edges, costs=config.pair)
     places, crossings = named_places(places, masks, TWO, track_px=SIZE_PX, config=config)
     found = polylines(masks, places, TWO, track_px=SIZE_PX, config=config.rows)
-    features = model.row_features(places, found, masks, TWO, crossings)
+    features = model.row_features(places, found, masks, wanted=TWO, crossings=crossings)
     right = there & (np.abs(found.x - truth) <= model.RIGHT_SHARE * SIZE_PX)
     return features[:, found.presence].T, right[found.presence]
+
+
+def logistic(score: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-score))
 
 
 def fitted(features: np.ndarray, right: np.ndarray) -> np.ndarray:
     """The weights of a logistic regression, by Newton's method."""
     weights = np.zeros(features.shape[1])
     for _ in range(20):
-        probability = 1 / (1 + np.exp(-features @ weights))
+        probability = logistic(features @ weights)
         slope = features.T @ (right - probability) - RIDGE * weights
         bend = (features * (probability * (1 - probability))[:, None]).T @ features + RIDGE * np.eye(len(weights))
         weights = weights + np.linalg.solve(bend, slope)
@@ -62,8 +66,9 @@ def judged(name: str, probability: np.ndarray, right: np.ndarray) -> None:
     kept = {share: round(float(wrong[int(share * len(right)) - 1]), 4) for share in KEPT}
     sure = np.flatnonzero(wrong <= 0.01)
     share, least = (0.0, 1.0) if len(sure) == 0 else ((sure[-1] + 1) / len(right), probability[order][sure[-1]])
+    error = calibration_error(probability, right)
     print(
-        f"{name}: {len(right)} rows, right {right.mean():.4f}, calibration error {calibration_error(probability, right):.4f}; "
+        f"{name}: {len(right)} rows, right {right.mean():.4f}, calibration error {error:.4f}; "
         f"wrong among the surest {kept}; {share:.3f} of the rows accepted at confidence {least:.3f} are .99 right"
     )
 
@@ -92,15 +97,11 @@ def main() -> None:
     everything = tuple(map(np.concatenate, zip(*logs, strict=True)))
     for name, value in zip(model.WEIGHTS, fitted(*everything), strict=True):
         print(f'    "{name}": {value:.3f},')
-    judged("odd logs, fitted to even ones", 1 / (1 + np.exp(-odd[0] @ fitted(*even))), odd[1])
-    judged(
-        "odd logs, evidence alone", 1 / (1 + np.exp(-odd[0][:, [0, 1]] @ fitted(even[0][:, [0, 1]], even[1]))), odd[1]
-    )
-    judged(
-        "all logs, constants as committed",
-        1 / (1 + np.exp(-everything[0] @ np.array(list(model.WEIGHTS.values())))),
-        everything[1],
-    )
+    judged("odd logs, fitted to even ones", logistic(odd[0] @ fitted(*even)), odd[1])
+    alone = even[0][:, :2], odd[0][:, :2]  # the constant and the evidence
+    judged("odd logs, evidence alone", logistic(alone[1] @ fitted(alone[0], even[1])), odd[1])
+    committed = np.array(list(model.WEIGHTS.values()))
+    judged("all logs, constants as committed", logistic(everything[0] @ committed), everything[1])
 
 
 if __name__ == "__main__":

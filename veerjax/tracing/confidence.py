@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
+from numpy.lib.stride_tricks import sliding_window_view
 
 from veerjax.labels import CURVE_1
 from veerjax.tracing.places import Places
@@ -15,17 +16,21 @@ NEARBY_ROWS = 8  # on each side over which evidence is averaged
 DOUBTFUL_ROWS = 16  # on each side of a meeting in which its names may be wrong
 LEAST = 0.01  # probability that evidence is kept away from 0 and 1
 
-# Logistic regression on the rows of validation logs of `standard` with the release weights, by tools/fit_confidence.py.
+# A logistic regression on the rows of 192 validation logs of `standard`, read with the release weights (tools/
+# fit_confidence.py). Fitted to half of them, its calibration error on the other half is .022, and of the surest .425 of
+# their rows .99 are right; by evidence alone that share is .011.
 WEIGHTS = {
-    "constant": 0.0,
-    "evidence": 1.0,
-    "evidence_nearby": 0.0,
-    "rival": 0.0,
-    "other_class": 0.0,
-    "bridged": 0.0,
-    "occluded": 0.0,
-    "span": 0.0,
-    "doubt": 0.0,
+    "constant": 4.410,
+    "evidence": 0.529,
+    "evidence_nearby": -0.261,
+    "rival": -1.700,
+    "other_class": -1.142,
+    "bridged": 1.153,
+    "occluded": 0.594,
+    "span": -1.265,
+    "span_nearby": -0.125,
+    "broken": -1.492,
+    "doubt": -0.450,
 }
 
 
@@ -39,6 +44,7 @@ def row_features(
     places: Places,
     found: Trace,
     masks: Float[np.ndarray, "2 height width"],
+    *,
     wanted: Sequence[WantedCurve],
     crossings: Sequence[Crossing],
 ) -> Float[np.ndarray, "features curves height"]:
@@ -46,7 +52,8 @@ def row_features(
 
     Evidence is the log-odds of the ink that the curve is on, in the row and on the mean of the rows nearby; rival and
     other_class are evidence of ink of its class that no curve is on, and of the other class where it is itself; span is
-    the logarithm of the polyline's extent in the row; doubt is the odds against the names of meetings nearby.
+    the logarithm of the polyline's extent in the row, and the greatest of the rows nearby; broken is 1 for class 2;
+    doubt is the odds against the names of meetings nearby.
 
     Args:
         places: where the curves are
@@ -62,6 +69,8 @@ def row_features(
     column = np.clip(found.x, 0, masks.shape[2] - 1).astype(int)
     classes = [curve.curve_class - CURVE_1 for curve in wanted]
     other = np.stack([masks[1 - one, np.arange(len(at)), at] for one, at in zip(classes, column, strict=True)])
+    span = np.where(found.presence, np.log1p(np.maximum(found.hi - found.lo, 0.0)), 0.0)
+    padded = np.pad(span, ((0, 0), (NEARBY_ROWS, NEARBY_ROWS)), mode="edge")
     features = {
         "constant": np.ones_like(strength),
         "evidence": log_odds(strength),
@@ -70,7 +79,9 @@ def row_features(
         "other_class": other,
         "bridged": found.presence & ~places.presence,
         "occluded": found.occluded,
-        "span": np.log1p(np.maximum(found.hi - found.lo, 0.0)),
+        "span": span,
+        "span_nearby": sliding_window_view(padded, 2 * NEARBY_ROWS + 1, axis=1).max(axis=-1),
+        "broken": np.array(classes)[:, None] * np.ones_like(strength),
         "doubt": doubt(crossings, strength.shape),
     }
     return np.stack([np.asarray(features[name], np.float64) for name in WEIGHTS])

@@ -10,6 +10,7 @@ Reference:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -62,23 +63,19 @@ def decide(two: Two, *, may_swap: bool = True) -> Decision:
 
     Args:
         two: both curves
-        may_swap: without it the names stay as they were traced, and only the margins are found
+        may_swap: without it the names stay as they were traced; a meeting that speaks against them has no margin
     """
     meetings = meetings_of(two)
     bounds = [0, *(meeting.middle for meeting in meetings), two.presence.shape[1]]
-    segments = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    segments = [slice(a, b) for a, b in pairwise(bounds)]
     single = np.array([[0.0, two.exchanged[segment].sum()] for segment in segments])
-    if not may_swap:
-        single[:, 1] = np.inf
-    links = np.array(
-        [link_costs(two, meeting, *near) for meeting, near in zip(meetings, outside(meetings, two), strict=True)]
-    )
-    links = links.reshape(-1, 2)
+    rows = outside(meetings, two)
+    links = np.array([link_costs(two, *known) for known in zip(meetings, rows, strict=True)]).reshape(-1, 2)
     states, margin = cheapest_names(single, links)
     if not may_swap:
-        margin = np.abs(links[:, 1] - links[:, 0])
+        margin, states = np.where(np.diff(states) == 0, margin, 0.0), np.zeros_like(states)
     swapped = np.repeat(states.astype(bool), [segment.stop - segment.start for segment in segments])
-    sides = np.array([side(two, *near) for near in outside(meetings, two)]).reshape(-1, 2)
+    sides = np.array([side(two, *near) for near in rows]).reshape(-1, 2)
     changes = (sides[:, 0] != sides[:, 1]) ^ (np.diff(states) != 0)
     return Decision(meetings=meetings, swapped=swapped, changes=changes, margin=margin)
 
@@ -127,9 +124,10 @@ def side(two: Two, before: Int[np.ndarray, " rows"], after: Int[np.ndarray, " ro
 
 
 def link_costs(
-    two: Two, meeting: Meeting, before: Int[np.ndarray, " rows"], after: Int[np.ndarray, " rows"]
+    two: Two, meeting: Meeting, beside: tuple[Int[np.ndarray, " rows"], Int[np.ndarray, " rows"]]
 ) -> tuple[float, float]:
     """The costs of going through a meeting with the names as traced, and of exchanging them there [nats]."""
+    before, after = beside
     if len(before) == 0 or len(after) == 0:
         return 0.0, 0.0
     # As they are drawn where they meet: curves that wrap meet those that have not.

@@ -15,7 +15,7 @@ from veerjax.tracing.naming import named_places
 from veerjax.tracing.own_ink import own_masks
 from veerjax.tracing.places import Places, find_places
 from veerjax.tracing.trace import LEAST_BUCKET_PX, Trace, TraceConfig, trace_pair
-from veerjax.tracing.wanted import Crossing, JointConfig, TracedCurves, WantedCurve, check_wanted
+from veerjax.tracing.wanted import DEFAULTS, Crossing, JointConfig, TracedCurves, WantedCurve, check_wanted
 from veerjax.types import Prediction
 
 TINY = 1e-7  # keeps the logarithm of a probability finite
@@ -29,7 +29,7 @@ def trace_curves(
     *,
     left_px: float,
     right_px: float,
-    config: JointConfig = JointConfig(),  # noqa: B008 - a frozen dataclass of another module
+    config: JointConfig = DEFAULTS,
 ) -> TracedCurves:
     """The polylines of all wanted curves of one strip, on the host.
 
@@ -53,8 +53,8 @@ def trace_curves(
     wraps = np.array([curve.wraps for curve in wanted])[:, None]
     beyond = np.where(wraps, np.floor((found.x - left_px) / track_px), 0.0)
     x = found.x - beyond * track_px
-    torn = torn_breaks(places) & ~places.presence
-    presence = found.presence & ~torn
+    features = row_features(places, found, masks, wanted=wanted, crossings=crossings)
+    presence = found.presence & ~torn_breaks(places)
     return TracedCurves(
         x=x,
         lo=np.where(wraps, np.minimum(np.maximum(found.lo - beyond * track_px, left_px), x), found.lo),
@@ -62,7 +62,7 @@ def trace_curves(
         wrap=np.where(presence, places.wrap + beyond.astype(np.int32), 0),
         presence=presence,
         occluded=found.occluded & presence,
-        confidence=np.where(presence, row_confidence(row_features(places, found, masks, wanted, crossings)), 0.0),
+        confidence=np.where(presence, row_confidence(features), 0.0),
         crossings=crossings,
     )
 
@@ -87,9 +87,10 @@ def torn_breaks(places: Places) -> np.ndarray:
     torn = np.zeros(places.presence.shape, bool)
     for k, known in enumerate(places.presence):
         rows = np.flatnonzero(known)
-        for above, below in zip(rows[:-1], rows[1:], strict=True) if np.any(places.wrap[k]) else ():
-            if below - above > 1 and places.wrap[k, above] != places.wrap[k, below]:
-                torn[k, above + 1 : below] = True
+        below = np.searchsorted(rows, np.arange(len(known)))
+        inside = ~known & (below > 0) & (below < len(rows))
+        ends = places.wrap[k, rows]
+        torn[k, inside] = ends[below[inside]] != ends[below[inside] - 1]
     return torn
 
 

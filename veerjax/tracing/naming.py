@@ -42,7 +42,7 @@ def named_places(
             last=places.last[[a, b]] + 1.0,
             presence=places.presence[[a, b]],
             wrap_px=places.wrap[[a, b]] * track_px,
-            exchanged=exchange_costs(places, masks, wanted, (a, b), config=config),
+            exchanged=exchange_costs(places, masks, wanted, two=(a, b), config=config),
         )
         may_swap = wanted[a].wraps == wanted[b].wraps and (same_class or len(wanted) == 2)
         decision = decide(two, may_swap=may_swap)
@@ -58,8 +58,8 @@ def exchange_costs(
     places: Places,
     masks: Float[np.ndarray, "2 height width"],
     wanted: Sequence[WantedCurve],
-    two: tuple[int, int],
     *,
+    two: tuple[int, int],
     config: JointConfig,
 ) -> Float[np.ndarray, " height"]:
     """What exchanging the names of two curves costs in each row by evidence, seeds and order [nats]."""
@@ -70,7 +70,7 @@ def exchange_costs(
         here, there = (-np.log(near_column(evidence, places.peak[j]) + config.pair.epsilon) for j in (k, other))
         cost += np.where(both, there - here, 0.0)
         for row, x in wanted[k].seeds:
-            own, others = (distance_px(places, j, int(row), x) for j in (k, other))
+            own, others = (distance_px(places, j, row=int(row), x=x) for j in (k, other))
             cost[int(row)] += config.pair.seed_cost * np.sign(others - own)
     if wanted[two[0]].curve_class == wanted[two[1]].curve_class and not any(wanted[k].seeds for k in two):
         apart = both & (places.peak[two[0]] != places.peak[two[1]])
@@ -88,7 +88,7 @@ def near_column(
     return np.take_along_axis(evidence, near, axis=1).max(axis=1)
 
 
-def distance_px(places: Places, curve: int, row: int, x: float) -> float:
+def distance_px(places: Places, curve: int, *, row: int, x: float) -> float:
     """From a seed to the stretch that a curve is on; far where it is on none."""
     if not places.presence[curve, row]:
         return FAR_PX

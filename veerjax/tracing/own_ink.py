@@ -33,11 +33,11 @@ def own_masks(
     for k, one in enumerate(classes):
         own[k] = masks[one]
         rivals = [j for j in range(len(wanted)) if j != k and classes[j] == one]
-        distance = {j: distance_px(columns, first[j], last[j], places.presence[j]) for j in (k, *rivals)}
+        distance = {j: distance_px(columns, first[j], last[j], presence=places.presence[j]) for j in (k, *rivals)}
         for j in rivals:
             own[k][distance[j] < distance[k]] = 0.0
         guest = places.presence[k] & (places.source[k] != one)
-        near = distance_px(columns, places.first[k][guest], places.last[k][guest], True) <= SKIRT_PX
+        near = distance_px(columns, places.first[k][guest], places.last[k][guest], presence=True) <= SKIRT_PX
         own[k][guest] = np.where(near, np.maximum(masks[1 - one][guest], own[k][guest]), own[k][guest])
     return own
 
@@ -46,6 +46,7 @@ def distance_px(
     columns: Int[np.ndarray, " width"],
     first: Int[np.ndarray, " rows"],
     last: Int[np.ndarray, " rows"],
+    *,
     presence: Bool[np.ndarray, " rows"] | bool,
 ) -> Int[np.ndarray, "rows width"]:
     """From each pixel to a curve's stretch in its row; greater than any where it is absent."""

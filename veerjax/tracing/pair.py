@@ -151,6 +151,7 @@ def forward(
     start: Float[Array, "a wraps_a b wraps_b"],
     cost: Float[Array, "rows states states"],
     moves: Moves,
+    *,
     inside: Bool[Array, " rows"],
     standing: tuple[Float[Array, " wraps_a"], Float[Array, " wraps_b"]],
 ) -> tuple[Array, Float[Array, "rows a wraps_a b wraps_b"]]:
@@ -178,6 +179,7 @@ def backward(
     end: Int[Array, " 4"],
     before: Float[Array, "rows a wraps_a b wraps_b"],
     moves: Moves,
+    *,
     inside: Bool[Array, " rows"],
 ) -> tuple[Int[Array, " 4"], Int[Array, "rows 4"]]:
     """The best state above a block of rows, and that of each of them, from the state of its last row."""
@@ -254,7 +256,7 @@ def cheapest_pair(
         return cost, moves, (rows < height) & (rows > 0)
 
     away = [np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2]]
-    standing = tuple(costs.wrapped_cost * wraps for wraps in away)
+    standing = tuple(costs.wrapped_cost * turns for turns in away)
     top = row_costs(rows_of(pair, np.arange(BLOCK_ROWS) % height), costs=costs, same_class=same_class)[0]
     above = costs.wrap_cost * (away[0][None, :, None, None] + away[1][None, None, None, :])
     scores = np.asarray(top)[-shape[0] :, None, -shape[2] :, None] + above
@@ -262,13 +264,14 @@ def cheapest_pair(
     scores = jax.device_put(scores)
     for start in starts:
         entering.append(scores)
-        scores, _ = forward(scores, *block(start), standing)
+        cost, moves, inside = block(start)
+        scores, _ = forward(scores, cost, moves, inside=inside, standing=standing)
     state = np.array(np.unravel_index(np.argmin(scores), shape), np.int32)
     parts = []
     for start, scores in zip(reversed(starts), reversed(entering), strict=True):
         cost, moves, inside = block(start)
-        _, before = forward(scores, cost, moves, inside, standing)
-        state, states = backward(state, before, moves, inside)
+        _, before = forward(scores, cost, moves, inside=inside, standing=standing)
+        state, states = backward(state, before, moves, inside=inside)
         parts.append(np.asarray(states))
     states = np.concatenate(parts[::-1])[:height].T
     place = np.stack([np.where(states[2 * k] == shape[2 * k] - 1, -1, states[2 * k]) for k in (0, 1)])

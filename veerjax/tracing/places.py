@@ -74,11 +74,11 @@ def find_places(
                 pair,
                 edges_px=edges_px,
                 wraps=(wanted[a].wraps, b is not None and wanted[b].wraps),
-                same_class=len(of_classes) == 1,
+                same_class=len(of_classes) == 1 and len(members) > 1,
                 costs=costs,
             )
             stretch[two], places.wrap[two] = path.stretch[: len(two)], path.wrap[: len(two)]
-        write_places(places, members, found, stretch[members], source, classes)
+        write_places(places, members, found, stretch=stretch[members], source=source, classes=classes)
     return places
 
 
@@ -135,6 +135,7 @@ def write_places(
     places: Places,
     members: Sequence[int],
     found: Stretches,
+    *,
     stretch: Int[np.ndarray, "members height"],
     source: Int[np.ndarray, " count"],
     classes: Sequence[int],

@@ -56,6 +56,9 @@ class JointConfig:
     order_cost: float = 20.0  # of naming unseeded curves of one class other than from left to right at the top [nats]
 
 
+DEFAULTS = JointConfig()
+
+
 def check_wanted(wanted: Sequence[WantedCurve], prediction: Prediction, *, left_px: float, right_px: float) -> None:
     """Refuses curves that cannot be looked for.
 
