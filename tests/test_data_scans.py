@@ -24,10 +24,10 @@ from scan_files import (
 
 from veerjax.data.example import Example
 from veerjax.data.scans.source import ScanSource, folder_source
-from veerjax.data.wells.units import factor_between
 from veerjax.errors import InputError
 from veerjax.labels import label_of
 from veerjax.logs.tables import pixel_columns, write_pixels_csv
+from veerjax.logs.units import factor_between
 from veerjax.logs.working import rescaled, rescaled_mask
 
 LOG_SCALES = {
@@ -352,6 +352,18 @@ def track_outside(folder: Path) -> None:
     (folder / "b.toml").write_text(calibration(right_px=2 * LEFT_PX + TRACK_PX + 1))
 
 
+def sections(folder: Path) -> None:
+    write_log(folder, "b")
+    text = calibration().replace("[[track", "[[section.track").replace("[depth]", "[[section]]\n[section.depth]")
+    (folder / "b.toml").write_text(text.replace("[section.depth]", f"rows = [0, {ROWS - 1}]\n[section.depth]"))
+
+
+def two_of_a_class(folder: Path) -> None:
+    write_log(folder, "b")
+    text = calibration().replace("class = 2", "class = 1")
+    (folder / "b.toml").write_text(text.replace("class = 1", f"class = 1\nseeds = [[5, {LEFT_PX + 5}]]"))
+
+
 def truncated_scan(folder: Path) -> None:
     write_log(folder, "b")
     content = (folder / "b.png").read_bytes()
@@ -370,6 +382,8 @@ REFUSALS = {
     other_units: r"b\.las and its calibration give GR in different units: CPS does not convert to GAPI",
     other_depths: r"b\.las has no value on a scale of b\.toml at the depths that b\.png shows",
     track_outside: r"the track from 24 to 177 px in .*b\.toml is not inside the scan .*b\.png, which is 176 px wide",
+    sections: r"the calibration .*b\.toml has sections; truth is made of scans that are one section: cut the scan",
+    two_of_a_class: r"the calibration .*b\.toml has two curves of one class in a track",
     truncated_scan: r"b\.png cannot be read as an image",
 }
 

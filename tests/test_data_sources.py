@@ -14,12 +14,12 @@ from veerjax.data.logset import open_logs
 from veerjax.data.rendered_source import CHUNK, RenderedSource
 from veerjax.data.wells import source as wells_source
 from veerjax.data.wells.source import LasSource, RealWindow, draw_windows
-from veerjax.data.wells.units import FT_PER_M
 from veerjax.data.wells.variants import EDGE, STRETCH, variant
 from veerjax.data.wells.windows import WindowSpec, bridged, interpolated, present_rows, windows_of_well
 from veerjax.errors import InputError
 from veerjax.logs.calibration import CurveScale
 from veerjax.logs.las import read_las
+from veerjax.logs.units import FT_PER_M
 from veerjax.synthesis.draw import MARGIN_PX, SETTINGS
 
 SIZE = {"height": 48, "width": 32}

@@ -6,9 +6,9 @@ import pytest
 from las_files import write_las
 
 from veerjax.data.wells.split import split_of_wells
-from veerjax.data.wells.units import FT_PER_M
 from veerjax.data.wells.windows import WindowSpec, bridged, interpolated, well_windows
 from veerjax.errors import InputError
+from veerjax.logs.units import FT_PER_M
 from veerjax.synthesis.draw import MARGIN_PX
 
 HEIGHT, WIDTH, PX_PER_FT = 64, 100, 2.0

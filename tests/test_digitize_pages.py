@@ -53,7 +53,7 @@ def names(out):
 
 def written(*stems, las=()):
     return {f"{stem}.{end}" for stem in stems for end in ("pixels.csv", "overlay.png")} | {
-        f"{stem}.{end}" for stem in las for end in ("las", "csv")
+        f"{stem}.{end}" for stem in las for end in ("las", "csv", "json", "crossings.json")
     }
 
 

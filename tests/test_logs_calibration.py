@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from veerjax.errors import InputError
-from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, read_calibration
+from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Section, read_calibration, whole_scan
 
 GOOD = """
 [depth]
@@ -50,9 +50,11 @@ def calibration_file(tmp_path):
 
 def test_a_calibration_says_what_its_file_says(calibration_file):
     calibration = read_calibration(calibration_file(GOOD))
-    (track,) = calibration.tracks
-    assert calibration.depth.unit == "ft"
-    assert calibration.depth.anchors == ((100.5, 5000.0), (1100.5, 5100.0), (2120.5, 5200.0))
+    (section,) = calibration.sections
+    (track,) = section.tracks
+    assert (section.role, section.rows) == ("main", None)
+    assert section.depth_scale.unit == "ft"
+    assert section.depth_scale.anchors == ((100.5, 5000.0), (1100.5, 5100.0), (2120.5, 5200.0))
     assert (track.left_px, track.right_px) == (12.0, 212.5)
     assert [curve.mnemonic for curve in track.curves] == ["GR", "RT"]
     assert [curve.curve_class for curve in track.curves] == [1, 2]
@@ -64,7 +66,7 @@ def test_the_well_table_and_a_linear_scale_may_be_left_out(calibration_file):
     text = GOOD.partition("[well]")[0].replace('scale = "linear"\n', "")
     calibration = read_calibration(calibration_file(text))
     assert calibration.well == {}
-    assert calibration.tracks[0].curves[0].scale == "linear"
+    assert calibration.curves[0].scale == "linear"
 
 
 def test_depth_passes_through_its_anchors_and_runs_on_beyond_them():
@@ -112,6 +114,7 @@ def changed(old, new):
 
 ANCHORS = "[[100.5, 5000], [1100.5, 5100], [2120.5, 5200]]"
 TRACK_2 = GOOD[GOOD.index("[[track]]") : GOOD.index("[well]")]
+BESIDE = TRACK_2.replace("left_px = 12", "left_px = 300").replace("right_px = 212.5", "right_px = 500")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,8 @@ TRACK_2 = GOOD[GOOD.index("[[track]]") : GOOD.index("[well]")]
         (changed("class = 2", "class = 3"), r"the class of RT is 3; write 1 \(solid\) or 2 \(broken\)"),
         (changed("class = 2", "class = true"), "class is True; write 1 or 2"),
         (changed('"RT"', '"gr"'), "the mnemonic GR is given twice"),
-        (GOOD.replace("[well]", TRACK_2 + "[well]"), "the mnemonic GR, RT is given twice"),
+        (GOOD.replace("[well]", TRACK_2 + "[well]"), "the tracks from 12 to 212.5 px and from 12 to 212.5 px overlap"),
+        (GOOD.replace("[well]", BESIDE + "[well]"), "the mnemonic GR, RT is given twice"),
         (changed('"RT"', '"R T"'), "mnemonic 'R T' is not a LAS name"),
         (changed('"RT"', '"DEPT"'), "kept for the depth index"),
         (changed('"ohm.m"', '"Ω.m"'), "unit 'Ω.m' of RT cannot stand in LAS"),
@@ -173,7 +177,7 @@ TRACK_2 = GOOD[GOOD.index("[[track]]") : GOOD.index("[well]")]
         ("track = []\n" + GOOD.partition("[[track]]")[0], r"it has no \[\[track\]\]; it needs at least one"),
         (
             GOOD.partition("[[track.curve]]")[0] + "curve = []\n",
-            r"without a \[\[track.curve\]\]; it needs one or two",
+            r"without a \[\[track.curve\]\]; it needs at least one",
         ),
         (GOOD.partition("[[track]]")[0] + "[track]\nleft_px = 1\n", r"must be written as \[\[track\]\]"),
         ("depth = 3\n" + GOOD[GOOD.index("[[track]]") :], r"\[depth\] is 3; it must be a table"),
@@ -199,6 +203,8 @@ def test_a_missing_calibration_is_refused(tmp_path):
 def test_a_calibration_made_in_python_is_checked_too(calibration_file):
     calibration = read_calibration(calibration_file(GOOD))
     with pytest.raises(InputError, match="it needs at least one"):
-        Calibration(depth=calibration.depth, tracks=())
+        whole_scan(depth=calibration.sections[0].depth_scale, tracks=())
     with pytest.raises(InputError, match="it needs at least two"):
-        dataclasses.replace(calibration.depth, anchors=((1.0, 2.0),))
+        dataclasses.replace(calibration.sections[0].depth_scale, anchors=((1.0, 2.0),))
+    with pytest.raises(InputError, match=r"it has no main \[\[section\]\]; give at least one the role 'main'"):
+        Calibration(sections=(Section(role="ignore", rows=(0, 9)),))

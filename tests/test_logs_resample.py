@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from veerjax.errors import InputError
-from veerjax.logs.resample import DEFAULT_STEP, regular_index, resample, step_decimals
+from veerjax.logs.resample import DEFAULT_STEP, pooled, regular_index, resample, step_decimals
 
 RANDOM = np.random.default_rng(7)
 ROWS = 5000.0 + (np.arange(3000) + 0.5) * 0.1  # 5 px a half foot
@@ -140,3 +140,35 @@ def test_too_few_rows_or_depths_are_refused():
         resample(np.ones(1), np.ones(1), np.arange(3.0), log=False)
     with pytest.raises(InputError, match=r"the depth index has 1 depth\(s\)"):
         resample(ROWS, ROWS, np.ones(1), log=False)
+
+
+def test_an_extreme_over_bins_is_that_of_all_rows_that_reach_in():
+    rows = np.arange(0.05, 3.0, 0.1)  # of 0.1, the first from 0 to 0.1
+    values = np.sin(7 * rows)
+    values[5] = np.nan
+    index = np.array([0.0, 0.5, 1.0, 2.0, 3.0, 4.0])
+    for order in (1, -1):
+        for better, slow in ((np.fmin, np.nanmin), (np.fmax, np.nanmax)):
+            found = pooled(better, rows[::order], values[::order], index, step=0.5)
+            for depth, value in zip(index, found, strict=True):
+                reach = (rows + 0.05 > depth - 0.25 + 1e-9) & (rows - 0.05 < depth + 0.25 - 1e-9)
+                assert value == slow(values[reach]) if reach.any() else np.isnan(value)
+
+
+def test_extremes_hold_the_mean_where_bins_are_finer_than_rows():
+    rows = np.arange(20.0)
+    values = np.cos(rows)
+    middle = (values[:-1] + values[1:]) / 2
+    lo = np.minimum(values, np.minimum(np.append(values[0], middle), np.append(middle, values[-1])))
+    hi = np.maximum(values, np.maximum(np.append(values[0], middle), np.append(middle, values[-1])))
+    index = regular_index(0.0, 19.0, 0.2)
+    mean = resample(rows, values, index, log=False)
+    assert (pooled(np.fmin, rows, lo, index, step=0.2) <= mean + 1e-12).all()
+    assert (pooled(np.fmax, rows, hi, index, step=0.2) >= mean - 1e-12).all()
+
+
+def test_a_bin_without_a_known_row_has_no_extreme():
+    rows = np.arange(10.0)
+    values = np.where(rows < 5, np.nan, rows)
+    found = pooled(np.fmax, rows, values, np.array([1.0, 5.0, 9.0]), step=2.0)
+    np.testing.assert_array_equal(found, [np.nan, 6, 9])

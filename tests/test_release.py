@@ -5,17 +5,21 @@ import functools
 import json
 from pathlib import Path
 
+import imageio.v3 as iio
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scan_files import PX_PER_FT as PX_PER_FT_DRAWN
+from scan_files import ROWS, SCALES, SHARES, TOP_FT, drawn_track, values
+from scan_files import calibration as calibration_text
 from scipy.signal import find_peaks
 
 import veerjax
 from veerjax.jobs.digitize import digitize_scan, digitize_scans
 from veerjax.jobs.evaluate import report_of, run_evaluation
 from veerjax.jobs.reader import Reader
-from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Track
+from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Track, whole_scan
 from veerjax.logs.las import read_las
 from veerjax.synthesis.draw import MARGIN_PX, draw_curves
 from veerjax.training.weights import release_folder
@@ -82,7 +86,7 @@ def gamma_and_caliper(top_ft: float) -> Calibration:
     caliper = CurveScale(curve_class=2, mnemonic="CALI", unit="IN", left=6.0, right=16.0, scale="linear")
     anchors = ((0.0, top_ft), (2000.0, top_ft + 200.0))
     track = Track(left_px=0.0, right_px=float(TRACK_PX), curves=(gamma, caliper))
-    return Calibration(depth=DepthScale(unit="ft", anchors=anchors), tracks=(track,), well={"WELL": "ROUND TRIP"})
+    return whole_scan(depth=DepthScale(unit="ft", anchors=anchors), tracks=(track,), well={"WELL": "ROUND TRIP"})
 
 
 def peak_errors(truth: np.ndarray, found: np.ndarray, *, full: float) -> np.ndarray:
@@ -103,7 +107,7 @@ def test_real_curves_survive_the_round_trip(reader: Reader, real_data: Path, tmp
     top = 5000.0
     well = read_las(real_data / "las" / "38334746.las")
     calibration = gamma_and_caliper(top)
-    [track] = calibration.tracks
+    [track] = calibration.sections[0].tracks
     depth_of_rows = top + (np.arange(-MARGIN_PX, 2000 + MARGIN_PX) + 0.5) / PX_PER_FT
     x = np.stack([
         scale.x(np.interp(depth_of_rows, well.depth, well.curves[scale.mnemonic]), track.left_px, track.right_px)
@@ -140,3 +144,39 @@ def test_real_curves_survive_the_round_trip(reader: Reader, real_data: Path, tmp
         assert abs(figures["bias"]) <= 0.005
         assert figures["median peak error"] <= 0.03
         assert figures["coverage"] >= 0.95
+
+
+@pytest.mark.slow
+def test_two_sections_and_a_repeat_are_read_into_two_logs(tmp_path: Path) -> None:
+    import lascheck
+
+    strips = [drawn_track(seed=seed).image for seed in (0, 1, 2)]
+    iio.imwrite(tmp_path / "strip.png", np.concatenate(strips))
+    parts, drawn_ft = [], ROWS / PX_PER_FT_DRAWN  # in each section, the same curves
+    for place, role in enumerate(("main", "main", "repeat")):
+        first, top = place * ROWS, TOP_FT + (place % 2) * drawn_ft
+        text = calibration_text().partition("[[track]]")[2].replace("[[track.", "[[section.track.")
+        anchors = f"[[{first}, {top}], [{first + ROWS}, {top + drawn_ft}]]"
+        parts.append(
+            f'[[section]]\nrows = [{first}, {first + ROWS - 1}]\nrole = "{role}"\n'
+            f'depth = {{ unit = "ft", anchors = {anchors} }}\n[[section.track]]{text}'
+        )
+    (tmp_path / "strip.toml").write_text("".join(parts))
+    out = tmp_path / "out"
+    assert digitize_scans([tmp_path / "strip.png"], out, calibration=tmp_path / "strip.toml", extras="all") == 0
+    [line] = json.loads((out / "summary.json").read_text())["scans"]
+    print(f"\n{line}")
+    assert line["status"] in ("accepted", "review")
+    assert line["ink_explained"] > 0.8
+    assert len(json.loads((out / "strip.json").read_text())["sections"]) == 3
+    for name in ("strip", "strip.repeat"):
+        checked = lascheck.read(str(out / f"{name}.las"))
+        assert checked.check_conformity(), checked.get_non_conformities()
+        read = read_las(out / f"{name}.las")
+        for mnemonic, share in SHARES.items():
+            truth = values(mnemonic, share(TOP_FT + (read.depth - TOP_FT) % drawn_ft))
+            full = abs(SCALES[mnemonic]["right"] - SCALES[mnemonic]["left"])
+            error = np.abs(read.curves[mnemonic] - truth) / full
+            print(f"{name} {mnemonic}: median {np.nanmedian(error):.2%}, null {np.isnan(error).mean():.1%}")
+            assert np.nanmedian(error) < 0.01
+            assert np.isnan(error).mean() < 0.05

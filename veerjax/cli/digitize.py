@@ -12,13 +12,14 @@ def add_digitize(commands: Any) -> None:
     made = command(commands, "digitize", digitize, "Read the curves of scanned strips.")
     made.add_argument("scans", nargs="+", type=Path, metavar="SCAN")
     made.add_argument("--out", required=True, type=Path, help="folder for what it writes")
-    made.add_argument("--calibration", type=Path, help="TOML: depth anchors, tracks and scales; gives LAS and CSV")
+    made.add_argument("--calibration", type=Path, help="TOML: sections, depth anchors, tracks and scales; gives LAS")
     made.add_argument("--weights", default="release", help=WEIGHTS_HELP + " (%(default)s)")
     made.add_argument(
         "--tracer", choices=("learned", "classical"), default="learned", help="classical needs no weights (%(default)s)"
     )
     made.add_argument("--rows", type=positive, default=1, help="devices that share a strip's height (%(default)s)")
     made.add_argument("--step", type=float, help="depth step (0.5 ft or 0.1 m)")
+    made.add_argument("--extras", default="", help="more curves of each: lo,hi,conf,wrap,clip,occ, or all")
     add_reading(made)
     add_hosts(made)
 
@@ -41,4 +42,5 @@ def run(arguments: argparse.Namespace) -> int:
         step=arguments.step,
         rows=arguments.rows,
         overrides=arguments.overrides,
+        extras=arguments.extras,
     )

@@ -18,7 +18,7 @@ from veerjax.jobs.digitize import digitize_scan
 from veerjax.jobs.evaluate import report_of, run_evaluation
 from veerjax.jobs.reader import load
 from veerjax.labels import CLASS_NAMES
-from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Track
+from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Track, whole_scan
 from veerjax.logs.las import read_las
 from veerjax.logs.scan import read_scan
 from veerjax.synthesis.draw import draw, sample_key
@@ -49,7 +49,7 @@ def demo_calibration() -> Calibration:
     caliper = CurveScale(curve_class=2, mnemonic="CALI", unit="IN", left=6.0, right=16.0, scale="linear")
     anchors = ((0.0, TOP_FT), (float(LOG_ROWS), TOP_FT + LOG_ROWS / PX_PER_FT))
     track = Track(left_px=0.0, right_px=float(LOG_COLUMNS), curves=(gamma, caliper))
-    return Calibration(depth=DepthScale(unit="ft", anchors=anchors), tracks=(track,), well={"WELL": "VEERJAX DEMO"})
+    return whole_scan(depth=DepthScale(unit="ft", anchors=anchors), tracks=(track,), well={"WELL": "VEERJAX DEMO"})
 
 
 def run_demo(out: Path, *, steps: int | None = None, logs: int = 32) -> None:
@@ -130,9 +130,10 @@ def side_by_side(out: Path) -> None:
 def value_errors(truth: Float[np.ndarray, "2 rows"], las: Path) -> str:
     """How far the values in the LAS file are from those that were drawn, in each curve's own unit."""
     calibration = demo_calibration()
-    [track] = calibration.tracks
+    [section] = calibration.sections
+    [track] = section.tracks
     read = read_las(las)
-    depth_of_rows = calibration.depth.depth(np.arange(LOG_ROWS) + 0.5)
+    depth_of_rows = section.depths(LOG_ROWS)
     lines = ["LAS against what was drawn:"]
     for scale in track.curves:
         drawn = scale.value(truth[scale.curve_class - 1], track.left_px, track.right_px)

@@ -3,21 +3,25 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float, UInt8
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from veerjax.config import require
-from veerjax.logs.calibration import Calibration, CurveScale
+from veerjax.jobs.mapping import mapped_back, own_rows, side_changes
+from veerjax.labels import CURVE_1
 from veerjax.logs.page import Page
+from veerjax.logs.scales import CurveScale
+from veerjax.logs.sections import IGNORE, MAIN, Calibration, Section, Track
 from veerjax.logs.working import rescaled
 from veerjax.models.model import Variables
 from veerjax.tracing.classical import classical_batch
+from veerjax.tracing.joint import Crossing, TracedCurves, WantedCurve, trace_curves
 from veerjax.tracing.trace import Trace, trace_strip
 from veerjax.tracing.windows import predict_strip, predict_whole
 from veerjax.training.sharding import DATA, ROWS, data_mesh, over_rows, replicated
@@ -30,21 +34,27 @@ WINDOWS, WINDOW_PX = 4, 512  # that are read at once, a multiple of the devices,
 
 @dataclass(frozen=True, kw_only=True)
 class TrackCurves:
-    """The two curves of one track, row by row of the scan."""
+    """The curves of one track in one section, row by row of the scan: those declared, or one of each class."""
 
-    left_px: float  # the track's edges in the scan
-    right_px: float
+    left_px: Float[np.ndarray, " height"]  # the track's edges in the scan
+    right_px: Float[np.ndarray, " height"]
     curves: tuple[CurveScale, ...]  # what they are declared to be; empty without a calibration
-    x: Float[np.ndarray, "2 height"]  # [px of the scan] where the curve crosses the row's centre; NaN where absent
-    lo: Float[np.ndarray, "2 height"]  # [px] leftmost stroke in the row
-    hi: Float[np.ndarray, "2 height"]  # [px] rightmost stroke in the row
-    presence: Bool[np.ndarray, "2 height"]
-    confidence: Float[np.ndarray, "2 height"]  # 0 to 1
-    occluded: Bool[np.ndarray, "2 height"]  # present, but under the other curve
+    x: Float[np.ndarray, "curves height"]  # [px of the scan] where the curve crosses the row's centre; NaN where absent
+    lo: Float[np.ndarray, "curves height"]  # [px] leftmost stroke in the row
+    hi: Float[np.ndarray, "curves height"]  # [px] rightmost stroke in the row
+    wrap: Int[np.ndarray, "curves height"]  # track widths to add to x; positive beyond the right edge
+    presence: Bool[np.ndarray, "curves height"]
+    confidence: Float[np.ndarray, "curves height"]  # 0 to 1
+    occluded: Bool[np.ndarray, "curves height"]  # present, but under another curve
+    crossings: tuple[Crossing, ...] = ()  # by the rows of the scan
+    first_row: int = 0  # of the section in the scan
+    section: int = 1  # its number in the calibration
+    number: int = 1  # of the track in the section
+    role: str = MAIN
 
 
 class TrackReader(ABC):
-    """Reads the two curves of tracks; how, its kinds decide."""
+    """Reads the curves of tracks; how, its kinds decide."""
 
     @property
     @abstractmethod
@@ -53,49 +63,116 @@ class TrackReader(ABC):
 
     @abstractmethod
     def trace(self, working: Float[np.ndarray, "height width"]) -> Trace:
-        """The polylines of one track at the working width, as a batch of one."""
+        """The polylines of one curve of each class at the working width, as a batch of one."""
+
+    @abstractmethod
+    def trace_declared(
+        self,
+        working: Float[np.ndarray, "height width"],
+        wanted: Sequence[WantedCurve],
+        *,
+        left_px: float,
+        right_px: float,
+    ) -> TracedCurves:
+        """The polylines of declared curves in a track between two edges [px], at the working width.
+
+        Raises:
+            InputError: this kind of reader cannot tell such curves apart.
+        """
 
     def digitize(
         self, image: UInt8[np.ndarray, "height width"] | Page, calibration: Calibration | None = None
     ) -> list[TrackCurves]:
-        """The curves of every calibrated track, or of the whole image as one track.
+        """The declared curves of every track of every section that is not ignored, in the order of the calibration.
+
+        Without a calibration the whole image is one track with one curve of each class.
 
         Args:
             image: the scan, grey, paper light, of which one track at a time is taken
-            calibration: where the tracks lie
+            calibration: where the sections and tracks lie, and what is drawn in them
 
         Raises:
-            InputError: not two-dimensional, or a track outside the image.
+            InputError: not two-dimensional, or rows, a track or a seed outside the image.
         """
         check_grey(image)
         if calibration is None:
-            return [self.read_track(image, 0.0, float(image.shape[1]))]
-        return [self.read_track(image, t.left_px, t.right_px, curves=t.curves) for t in calibration.tracks]
+            return [self.read_whole(image)]
+        calibration.check_fits(*image.shape)
+        return [
+            self.read_track(image, section, track, name=(place, number))
+            for place, section in enumerate(calibration.sections, start=1)
+            if section.role != IGNORE
+            for number, track in enumerate(section.tracks, start=1)
+        ]
+
+    def read_whole(self, grey: UInt8[np.ndarray, "height width"] | Page) -> TrackCurves:
+        """One curve of each class, the whole image taken for a track."""
+        height, width = grey.shape
+        working = rescaled(as_levels(grey[:, 0:width]), self.width_px)
+        found = jax.tree.map(lambda leaf: np.asarray(leaf)[0], self.trace(working))
+        rows = mapped_back(found, left=0, crop=grey.shape, working=working.shape)
+        return TrackCurves(
+            left_px=np.zeros(height),
+            right_px=np.full(height, float(width)),
+            curves=(),
+            wrap=np.zeros(rows["x"].shape, np.int32),
+            crossings=side_changes(rows["x"], rows["presence"]),
+            **rows,
+        )
 
     def read_track(
         self,
-        grey: UInt8[np.ndarray, "height width"] | Float[np.ndarray, "height width"] | Page,
-        left_px: float,
-        right_px: float,
+        grey: UInt8[np.ndarray, "height width"] | Page,
+        section: Section,
+        track: Track,
         *,
-        curves: tuple[CurveScale, ...] = (),
+        name: tuple[int, int] = (1, 1),
     ) -> TrackCurves:
-        """One track: cropped, rescaled to the working width, predicted, traced, and mapped back.
+        """The declared curves of one track: cropped, rescaled to the working width, predicted, traced, mapped back.
 
-        Raises:
-            InputError: the track is not inside the image.
+        Args:
+            grey: the scan
+            section: which rows
+            track: which columns, and what is drawn there
+            name: numbers of the section and of the track
         """
-        left, right = int(np.floor(left_px)), int(np.ceil(right_px))
-        require(
-            left >= 0 and right <= grey.shape[1],
-            f"the track from {left_px:g} to {right_px:g} px is not inside the scan, which is {grey.shape[1]} px wide.",
+        rows = section.row_range(len(grey))
+        left_px, right_px = track.edges(np.array(rows) + 0.5)
+        left, right = int(np.floor(left_px.min())), min(int(np.ceil(right_px.max())), grey.shape[1])
+        working = rescaled(as_levels(grey[rows.start : rows.stop, left:right]), self.width_px)
+        across, down = working.shape[1] / (right - left), len(working) / len(rows)
+        left_edge, right_edge = (float(edge.mean() - left) * across for edge in (left_px, right_px))
+        right_edge = min(right_edge, working.shape[1])  # rounding may lift it above
+        wanted = [
+            WantedCurve(
+                curve_class=curve.curve_class,
+                wraps=curve.wrap or curve.backup is not None,
+                seeds=tuple(
+                    ((row - rows.start) * down, float(np.clip((x - left) * across, left_edge, right_edge)))
+                    for row, x in curve.seeds
+                ),
+            )
+            for curve in track.curves
+        ]
+        found = self.trace_declared(working, wanted, left_px=left_edge, right_px=right_edge)
+        return TrackCurves(
+            left_px=left_px,
+            right_px=right_px,
+            curves=track.curves,
+            wrap=found.wrap[:, own_rows(len(rows), len(working))],
+            crossings=tuple(replace(meeting, row=rows.start + meeting.row / down) for meeting in found.crossings),
+            first_row=rows.start,
+            section=name[0],
+            number=name[1],
+            role=section.role,
+            **mapped_back(
+                found,
+                left=left,
+                crop=(len(rows), right - left),
+                working=working.shape,
+                wrapped_px=found.wrap * (right_edge - left_edge),
+            ),
         )
-        crop = grey[:, left:right]
-        crop = crop if crop.dtype == np.uint8 else crop.astype(np.float32)
-        working = rescaled(crop, self.width_px)
-        found = jax.tree.map(lambda leaf: np.asarray(leaf)[0], self.trace(working))
-        rows = mapped_back(found, left=left, crop=crop.shape, working=working.shape)
-        return TrackCurves(left_px=left_px, right_px=right_px, curves=curves, **rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +189,16 @@ class Reader(TrackReader):
 
     def trace(self, working: Float[np.ndarray, "height width"]) -> Trace:
         return trace_strip(self.predict(working))
+
+    def trace_declared(
+        self,
+        working: Float[np.ndarray, "height width"],
+        wanted: Sequence[WantedCurve],
+        *,
+        left_px: float,
+        right_px: float,
+    ) -> TracedCurves:
+        return trace_curves(self.predict(working), wanted, left_px=left_px, right_px=right_px)
 
     def predict(self, image: UInt8[np.ndarray, "height width"] | Float[np.ndarray, "height width"]) -> Prediction:
         """What the model says of one track at its working resolution.
@@ -141,6 +228,27 @@ class ClassicalReader(TrackReader):
 
     def trace(self, working: Float[np.ndarray, "height width"]) -> Trace:
         return classical_batch(working[None])[1]
+
+    def trace_declared(
+        self,
+        working: Float[np.ndarray, "height width"],
+        wanted: Sequence[WantedCurve],
+        *,
+        left_px: float,
+        right_px: float,
+    ) -> TracedCurves:
+        del left_px, right_px
+        classes = [curve.curve_class for curve in wanted]
+        require(
+            len(set(classes)) == len(classes) and not any(curve.wraps for curve in wanted),
+            "the classical tracer reads one curve of each class, and follows none that wraps or has a backup; use"
+            " --tracer learned.",
+        )
+        found = self.trace(working)
+        parts = ("x", "lo", "hi", "presence", "confidence", "occluded")
+        rows = {name: np.asarray(getattr(found, name))[0, np.array(classes) - CURVE_1] for name in parts}
+        met = side_changes(rows["x"], rows["presence"])
+        return TracedCurves(**rows, wrap=np.zeros(rows["x"].shape, np.int32), crossings=met)
 
 
 def load(
@@ -184,63 +292,12 @@ def check_grey(image: np.ndarray | Page) -> None:
     )
 
 
+def as_levels(grey: np.ndarray) -> np.ndarray:
+    """Bytes as they are, other grey levels as float32."""
+    return grey if grey.dtype == np.uint8 else grey.astype(np.float32)
+
+
 def as_unit_grey(image: np.ndarray) -> Float[np.ndarray, "height width"]:
     """Grey levels from 0 black to 1 white as float32."""
     check_grey(image)
     return image.astype(np.float32) / 255 if image.dtype == np.uint8 else image.astype(np.float32)
-
-
-def mapped_back(found: Trace, *, left: int, crop: Sequence[int], working: Sequence[int]) -> dict[str, np.ndarray]:
-    """A trace at the working resolution as the row-wise fields of `TrackCurves`, in px of the scan.
-
-    The centreline is interpolated between the working rows; a row's span is the union of those that it covers.
-    """
-    height, rows = crop[0], working[0]
-    across, down = working[1] / crop[1], rows / height
-    centres = (np.arange(height) + 0.5) * down
-    own = np.clip(centres.astype(int), 0, rows - 1)
-    first = np.clip(np.floor(np.arange(height) * down).astype(int), 0, rows - 1)
-    last = np.clip(np.ceil((np.arange(height) + 1) * down).astype(int) - 1, first, rows - 1)
-    presence = np.asarray(found.presence)[:, own]
-
-    def columns(working_px: np.ndarray) -> np.ndarray:
-        return np.where(presence, left + working_px / across, np.nan)
-
-    known = np.asarray(found.presence)
-    x = np.stack([interpolated(centres, *pair) for pair in zip(np.asarray(found.x), known, strict=True)])
-    lo = np.stack([extreme(np.minimum, *pair, first, last) for pair in zip(np.asarray(found.lo), known, strict=True)])
-    hi = np.stack([extreme(np.maximum, *pair, first, last) for pair in zip(np.asarray(found.hi), known, strict=True)])
-    return {
-        "x": columns(x),
-        "lo": columns(np.minimum(lo, x)),
-        "hi": columns(np.maximum(hi, x)),
-        "presence": presence,
-        "confidence": np.asarray(found.confidence)[:, own],
-        "occluded": np.asarray(found.occluded)[:, own],
-    }
-
-
-def interpolated(
-    centres: Float[np.ndarray, " height"], x: Float[np.ndarray, " rows"], presence: Bool[np.ndarray, " rows"]
-) -> Float[np.ndarray, " height"]:
-    """x at the given rows, linear between present neighbours; rows without one are not to be used."""
-    if not presence.any():
-        return np.zeros_like(centres)
-    rows = np.flatnonzero(presence)
-    return np.interp(centres, rows + 0.5, x[rows])
-
-
-def extreme(
-    better: np.ufunc,
-    values: Float[np.ndarray, " rows"],
-    presence: Bool[np.ndarray, " rows"],
-    first: np.ndarray,
-    last: np.ndarray,
-) -> Float[np.ndarray, " height"]:
-    """The extreme of the present values in rows first..last; infinite, on the harmless side, where none is."""
-    neutral = np.inf if better is np.minimum else -np.inf
-    usable = np.where(presence, values, neutral)
-    result = usable[first]
-    for offset in range(1, int(np.max(last - first)) + 1):
-        result = better(result, usable[np.minimum(first + offset, last)])
-    return result

@@ -21,18 +21,39 @@ WELL_FIELDS = {
     "UWI": "UNIQUE WELL ID",
     "API": "API NUMBER",
 }
+PARAMETER_FIELDS = {
+    "RUN": "RUN NUMBER",
+    "PDAT": "PERMANENT DATUM",
+    "LMF": "LOG MEASURED FROM",
+    "DMF": "DRILLING MEASURED FROM",
+    "EKB": "ELEVATION OF KELLY BUSHING",
+    "EDF": "ELEVATION OF DERRICK FLOOR",
+    "EGL": "ELEVATION OF GROUND LEVEL",
+    "TDD": "TOTAL DEPTH DRILLER",
+    "TDL": "TOTAL DEPTH LOGGER",
+    "BS": "BIT SIZE",
+    "CSGD": "CASING DEPTH",
+    "DFT": "TYPE OF MUD",
+    "DFD": "DENSITY OF MUD",
+    "RM": "RESISTIVITY OF MUD",
+    "RMF": "RESISTIVITY OF MUD FILTRATE",
+    "RMC": "RESISTIVITY OF MUD CAKE",
+    "BHT": "BOTTOM HOLE TEMPERATURE",
+    "MATR": "MATRIX OF POROSITY",
+}
+HEADER_FIELDS = WELL_FIELDS | PARAMETER_FIELDS
 
 
 def check_header(header: Mapping[str, Any]) -> None:
-    """Refuses what ~W cannot hold.
+    """Refuses what ~W and ~P cannot hold.
 
     Raises:
         InputError: an unknown field, or a value that is not one line of ASCII text.
     """
     for name, value in header.items():
         require(
-            name in WELL_FIELDS,
-            f"[well] has no field {name!r}{nearest(name, WELL_FIELDS)}; it has {', '.join(WELL_FIELDS)}.",
+            name in HEADER_FIELDS,
+            f"[well] has no field {name!r}{nearest(name, HEADER_FIELDS)}; it has {', '.join(HEADER_FIELDS)}.",
         )
         require(isinstance(value, str), f"the well field {name} is {value!r}; write it as text in quotes.")
         require(

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float64
 from veerjax.config import require
 from veerjax.errors import InputError
 from veerjax.logs.atomic import replacing
-from veerjax.logs.fields import DEPTH_MNEMONICS, WELL_FIELDS, check_curve_name, check_header
+from veerjax.logs.fields import DEPTH_MNEMONICS, PARAMETER_FIELDS, WELL_FIELDS, check_curve_name, check_header
 from veerjax.logs.resample import step_decimals
 
 FEET = ("F", "FT", "FEET", "FOOT")
@@ -191,7 +191,8 @@ def write_las(
         units: of the curves, by mnemonic; "" where unknown
         unit: of depth, "ft" or "m"
         step: between depths [unit]
-        header: what is known of the well, by the names in `WELL_FIELDS`; the other fields are written empty
+        header: what is known of the well: by the names in `WELL_FIELDS`, of which the others are written empty, and
+            in `PARAMETER_FIELDS`, which stand in ~P
         provenance: lines for the section ~O; what is not ASCII is escaped
 
     Raises:
@@ -246,6 +247,9 @@ def _empty_las(header: Mapping[str, str], provenance: str) -> Any:
     las.well["NULL"].value = f"{NULL:.2f}"
     for name, description in WELL_FIELDS.items():
         las.well[name] = HeaderItem(name, value=header.get(name, "").strip(), descr=description)
+    for name, description in PARAMETER_FIELDS.items():
+        if name in header:
+            las.params[name] = HeaderItem(name, value=header[name].strip(), descr=description)
     lines = provenance.encode("ascii", "backslashreplace").decode("ascii").splitlines()
     # A line that starts with ~ would open a section, one with # is skipped by readers.
     las.other = "\n".join(text for line in lines if (text := line.strip().lstrip("~# ")))

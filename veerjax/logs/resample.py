@@ -86,6 +86,43 @@ def resample(
     return np.power(10.0, mean) if log else mean
 
 
+def pooled(
+    better: np.ufunc,
+    depth_of_rows: Float[np.ndarray, " rows"],
+    values: Float[np.ndarray, " rows"],
+    index: Float[np.ndarray, " samples"],
+    *,
+    step: float,
+) -> Float64[np.ndarray, " samples"]:
+    """The extreme of the rows that reach into each bin, a row from half-way to the one above to half-way to the next.
+
+    Args:
+        better: np.fmin or np.fmax
+        depth_of_rows: of each row's centre, strictly monotonic
+        values: of the rows; NaN is passed over
+        index: depths to report
+        step: the width of a bin
+
+    Returns:
+        The extremes, NaN where no row reaches in.
+    """
+    order = 1 if depth_of_rows[0] < depth_of_rows[-1] else -1
+    depth, known = np.asarray(depth_of_rows, np.float64)[::order], np.asarray(values, np.float64)[::order]
+    borders = _borders(depth)
+    slack = float(SNAP) * step  # a row that ends where a bin begins does not reach in
+    first = np.searchsorted(borders[1:], index - step / 2 + slack)
+    end = np.searchsorted(borders[:-1], index + step / 2 - slack)
+    # The sentinel makes room for the end of the last bin; of an empty one `reduceat` takes the first row.
+    found = better.reduceat(np.append(known, np.nan), np.stack([first, np.maximum(end, first)], 1).ravel())[::2]
+    return np.where(end > first, found, np.nan)
+
+
+def _borders(depth: Float64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows+1"]:
+    """Where the rows end: half-way between neighbours, and as far beyond the first and the last centre."""
+    between = (depth[:-1] + depth[1:]) / 2
+    return np.concatenate([[2 * depth[0] - between[0]], between, [2 * depth[-1] - between[-1]]])
+
+
 def _log10(values: Float[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
     positive = np.asarray(values, np.float64) > 0
     return np.where(positive, np.log10(np.where(positive, values, 1.0)), np.nan)
@@ -128,9 +165,7 @@ def _half_rows(
     middle = (known[:-1] + known[1:]) / 2
     top = np.concatenate([known[:1], np.where(joined, middle, known[1:])])
     bottom = np.concatenate([np.where(joined, middle, known[:-1]), known[-1:]])
-    between = (depth[:-1] + depth[1:]) / 2
-    borders = np.concatenate([[2 * depth[0] - between[0]], between, [2 * depth[-1] - between[-1]]])
     knots = np.empty(2 * len(depth) + 1)
-    knots[0::2], knots[1::2] = borders, depth
+    knots[0::2], knots[1::2] = _borders(depth), depth
     begin, end = np.stack([top, known], 1).ravel(), np.stack([known, bottom], 1).ravel()
     return knots, begin, end, np.repeat(present, 2)

@@ -1,8 +1,10 @@
 """CSV files: the trace in pixels, and the values that stand in the LAS."""
 
 import csv
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,20 +15,24 @@ from veerjax.labels import NUM_CURVES
 from veerjax.logs.atomic import replacing
 from veerjax.logs.las import value_decimals
 
+X_DECIMALS, CONFIDENCE_DECIMALS = 2, 3
 CURVES = range(1, NUM_CURVES + 1)
 PIXEL_COLUMNS = (
     *(f"curve_{k}{part}_px" for k in CURVES for part in ("", "_lo", "_hi")),
     *(f"confidence_{k}" for k in CURVES),
 )
+MORE_COLUMNS = r"curve_\d+(_lo|_hi)?_px|(confidence|wrap|occluded)_\d+"  # of declared curves, any number of them
 
 
 def pixel_columns(
-    x: Float[np.ndarray, "2 rows"],
-    lo: Float[np.ndarray, "2 rows"],
-    hi: Float[np.ndarray, "2 rows"],
+    x: Float[np.ndarray, "curves rows"],
+    lo: Float[np.ndarray, "curves rows"],
+    hi: Float[np.ndarray, "curves rows"],
     *,
-    confidence: Float[np.ndarray, "2 rows"],
-    presence: Bool[np.ndarray, "2 rows"],
+    confidence: Float[np.ndarray, "curves rows"],
+    presence: Bool[np.ndarray, "curves rows"],
+    numbers: Sequence[int] = CURVES,
+    flags: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> dict[str, Float[np.ndarray, " rows"]]:
     """The columns of a pixel table by name, NaN where a curve is absent.
 
@@ -36,32 +42,46 @@ def pixel_columns(
         hi: greatest x of its stroke in that row [px]
         confidence: in [0, 1]
         presence: whether the curve is there
+        numbers: of the curves in the names of the columns
+        flags: more columns of each curve by the beginning of their names, `wrap` and `occluded`
     """
     columns = {}
-    for k in CURVES:
-        absent = ~(presence[k - 1] & np.isfinite(x[k - 1]))
+    for place, k in enumerate(numbers):
+        absent = ~(presence[place] & np.isfinite(x[place]))
         parts = {
             f"curve_{k}_px": x,
             f"curve_{k}_lo_px": lo,
             f"curve_{k}_hi_px": hi,
             f"confidence_{k}": confidence,
+            **{f"{name}_{k}": part for name, part in flags.items()},
         }
-        columns |= {name: np.where(absent, np.nan, part[k - 1]) for name, part in parts.items()}
+        columns |= {name: np.where(absent, np.nan, part[place]) for name, part in parts.items()}
     return columns
 
 
-def write_pixels_csv(path: str | Path, rows: Mapping[str, Float[np.ndarray, " rows"]]) -> None:
-    """A table of one line per pixel row: `row_px` (its centre), then `PIXEL_COLUMNS`, empty where NaN.
+def column_numbers(classes: Sequence[int]) -> list[int]:
+    """The number that each of a track's curves has in a pixel table: its class, or where that is taken 3 and on."""
+    numbers: list[int] = []
+    for curve_class in classes:
+        taken = curve_class in numbers
+        numbers.append(max(NUM_CURVES, *numbers) + 1 if taken else curve_class)
+    return numbers
+
+
+def write_pixels_csv(path: str | Path, rows: Mapping[str, Float[np.ndarray, " rows"]], *, first_row: int = 0) -> None:
+    """A table of one line per pixel row: `row_px` (its centre), `PIXEL_COLUMNS`, and others; empty where NaN.
 
     Args:
         path: the CSV file
-        rows: columns by name, as `pixel_columns` makes them; one left out is empty
+        rows: columns by name, as `pixel_columns` makes them; one of `PIXEL_COLUMNS` that is left out is empty
+        first_row: of the scan, that the first line is about
 
     Raises:
         InputError: a column of another name, columns of different lengths, or none.
     """
     for name in rows:
-        require(name in PIXEL_COLUMNS, f"a pixel table has no column {name!r}{nearest(name, PIXEL_COLUMNS)}.")
+        known = re.fullmatch(MORE_COLUMNS, name) is not None
+        require(known, f"a pixel table has no column {name!r}{nearest(name, PIXEL_COLUMNS)}.")
     require(len(rows) > 0, f"a pixel table has no columns; give at least one of {', '.join(PIXEL_COLUMNS)}.")
     lengths = {len(column) for column in rows.values()}
     require(
@@ -69,11 +89,17 @@ def write_pixels_csv(path: str | Path, rows: Mapping[str, Float[np.ndarray, " ro
         f"the columns of a pixel table have the lengths {sorted(lengths)}; they must be equal.",
     )
     height = lengths.pop()
-    cells = [[f"{row + 0.5:.1f}" for row in range(height)]]
-    for name in PIXEL_COLUMNS:
-        decimals = 3 if name.startswith("confidence") else 2
-        cells.append(_cells(rows.get(name, np.full(height, np.nan)), decimals))
-    _write(path, ["row_px", *PIXEL_COLUMNS], cells)
+    names = [*PIXEL_COLUMNS, *(name for name in rows if name not in PIXEL_COLUMNS)]
+    cells = [[f"{row + 0.5:.1f}" for row in range(first_row, first_row + height)]]
+    for name in names:
+        cells.append(_cells(rows.get(name, np.full(height, np.nan)), _pixel_decimals(name)))
+    _write(path, ["row_px", *names], cells)
+
+
+def _pixel_decimals(name: str) -> int:
+    if name.endswith("_px"):
+        return X_DECIMALS
+    return CONFIDENCE_DECIMALS if name.startswith("confidence") else 0
 
 
 def write_values_csv(

@@ -9,33 +9,42 @@ from PIL import Image, ImageDraw
 
 from veerjax.logs.page import Page
 
-COLOURS = ((205, 20, 20), (20, 60, 215))  # curve 1, curve 2
-OCCLUDED_COLOURS = ((245, 160, 160), (150, 175, 250))
+COLOURS = (
+    *((205, 20, 20), (20, 60, 215)),  # curve 1, curve 2
+    *((10, 135, 50), (200, 100, 0), (140, 20, 160), (0, 130, 140)),  # and more, in turn
+)
+OCCLUDED_COLOURS = (
+    *((245, 160, 160), (150, 175, 250)),
+    *((150, 215, 170), (245, 200, 140), (220, 170, 230), (150, 215, 220)),
+)
 PALE = 0.55  # of the scan's contrast that is left
 LINE_PX = 2
 BLOCK_ROWS = 1024  # rows of a long strip that are held as bytes at once
-PALETTE = (*COLOURS, *OCCLUDED_COLOURS, *((level, level, level) for level in range(4, 256)))
+PALETTE = (*COLOURS, *OCCLUDED_COLOURS, *((level, level, level) for level in range(2 * len(COLOURS), 256)))
 
 
 class Curves(Protocol):
-    """Two curves of one track, such as a trace without its batch axis; x, lo and hi in pixels of the scan."""
+    """The curves of one track, such as a trace without its batch axis; x, lo and hi in pixels of the scan.
+
+    They may also have a `first_row`, where they begin in the scan, and a `wrap`, how often each has left the track.
+    """
 
     @property
-    def x(self) -> Float[np.ndarray, "2 height"]: ...
+    def x(self) -> Float[np.ndarray, "curves height"]: ...
     @property
-    def lo(self) -> Float[np.ndarray, "2 height"]: ...
+    def lo(self) -> Float[np.ndarray, "curves height"]: ...
     @property
-    def hi(self) -> Float[np.ndarray, "2 height"]: ...
+    def hi(self) -> Float[np.ndarray, "curves height"]: ...
     @property
-    def presence(self) -> Bool[np.ndarray, "2 height"]: ...
+    def presence(self) -> Bool[np.ndarray, "curves height"]: ...
     @property
-    def occluded(self) -> Bool[np.ndarray, "2 height"]: ...
+    def occluded(self) -> Bool[np.ndarray, "curves height"]: ...
 
 
 def overlay(
     grey: Float[np.ndarray, "height width"] | UInt8[np.ndarray, "height width"], tracks: Sequence[Curves] | Curves
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The scan at its own size with curve 1 in red and curve 2 in blue, paler where the other curve hides it.
+    """The scan at its own size with curve 1 in red and curve 2 in blue, paler where another curve hides it.
 
     Args:
         grey: 0 to 255 as bytes, or 0 to 1 as floats
@@ -53,7 +62,7 @@ def overlay_picture(grey: np.ndarray | Page, tracks: Sequence[Curves] | Curves) 
         picture.paste(Image.fromarray(pale(grey[top : top + BLOCK_ROWS])), (0, top))
     pen = ImageDraw.Draw(picture)
     for curves in tracks if isinstance(tracks, Sequence) else [tracks]:
-        for curve in (1, 0):
+        for curve in reversed(range(len(curves.x))):
             draw_curve(pen, curves, curve)
     return picture
 
@@ -68,11 +77,16 @@ def draw_curve(pen: ImageDraw.ImageDraw, curves: Curves, curve: int) -> None:
     """The polyline from row centre to row centre, and each row's span where it reaches further."""
     x, lo, hi = (np.asarray(part)[curve] for part in (curves.x, curves.lo, curves.hi))
     presence, occluded = np.asarray(curves.presence)[curve], np.asarray(curves.occluded)[curve]
-    rows = np.flatnonzero(presence & np.isfinite(x))
+    first_row = getattr(curves, "first_row", 0)
+    wrap = getattr(curves, "wrap", np.zeros((curve + 1, len(x)), int))[curve]
+    there = presence & np.isfinite(x)
+    goes_on = np.append(there[:-1] & there[1:] & (np.diff(wrap) == 0), False)  # else it is at the other edge
+    place = curve % len(COLOURS)  # in the palette
     # ImageDraw puts pixel centres at whole numbers.
-    for row in map(int, rows):
-        colour = curve + 2 if occluded[row] else curve  # in the palette
+    for row in map(int, np.flatnonzero(there)):
+        colour = place + len(COLOURS) if occluded[row] else place
+        y = first_row + row
         if np.isfinite(lo[row]) and np.isfinite(hi[row]):
-            pen.line([(float(lo[row]) - 0.5, row), (float(hi[row]) - 0.5, row)], fill=colour)
-        if row + 1 < len(x) and presence[row + 1] and np.isfinite(x[row + 1]):
-            pen.line([(float(x[row]) - 0.5, row), (float(x[row + 1]) - 0.5, row + 1)], fill=colour, width=LINE_PX)
+            pen.line([(float(lo[row]) - 0.5, y), (float(hi[row]) - 0.5, y)], fill=colour)
+        if goes_on[row]:
+            pen.line([(float(x[row]) - 0.5, y), (float(x[row + 1]) - 0.5, y + 1)], fill=colour, width=LINE_PX)

@@ -34,6 +34,11 @@ class Edges:
         """Whether both ends of the ink are the curve's own."""
         return self.inked & (self.left - self.least < 0.5) & (self.most - self.right < 0.5)
 
+    def moved(self, by_px: Float[Array, " height"]) -> "Edges":
+        """The same ink further to the right."""
+        ends = {name: getattr(self, name) + by_px for name in ("left", "right", "least", "most")}
+        return Edges(**ends, inked=self.inked)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)

@@ -101,14 +101,29 @@ def likeliest_path(
 
 
 def trace_pair(
-    masks: Float[Array, "2 height width"], path: Array, *, config: TraceConfig, rows: Int[Array, ""] | None = None
+    masks: Float[Array, "2 height width"],
+    path: Array,
+    *,
+    config: TraceConfig,
+    rows: Int[Array, ""] | None = None,
+    wrap_px: Float[Array, "2 height"] | None = None,
 ) -> Trace:
-    """Both curves of one strip; each is judged in the light of the other."""
+    """Both curves of one strip; each is judged in the light of the other.
+
+    Args:
+        masks: probability of each curve's ink
+        path: column of each curve in each row; negative where absent
+        config: how to trace
+        rows: of the strip, where padding with empty masks lies below it
+        wrap_px: what to add to each row's columns so that a curve that wraps goes on without a step
+    """
     read = partial(ink_edges, least_ink=config.least_ink, hop_px=config.hop_px)
     edges, strength = jax.vmap(read)(masks, masks[::-1], path)
     half_px = half_strokes_px(edges, most_px=config.reach - 1.0, rows=rows)
     fit = partial(centreline, reach=config.reach, iterations=config.iterations, rows=rows)
-    x = jax.vmap(fit)(edges, half_px)
+    if wrap_px is None:
+        wrap_px = jnp.zeros(path.shape)
+    x = jax.vmap(fit)(edges.moved(wrap_px), half_px) - wrap_px
     other = Other(
         mask=masks[::-1],
         x=x[::-1],
@@ -123,11 +138,11 @@ def trace_pair(
     # Padding is like what lies beyond an image: it ends no curve.
     ended = jax.vmap(partial(without_caps, reach=config.reach))(filled.presence | ~inside[None], half_px)
     presence = ended & inside[None]
-    lo, hi = jax.vmap(spans)(filled.x, presence)
+    lo, hi = jax.vmap(spans)(filled.x + wrap_px, presence)
     return Trace(
         x=filled.x,
-        lo=lo,
-        hi=hi,
+        lo=lo - wrap_px,
+        hi=hi - wrap_px,
         presence=presence,
         confidence=jnp.where(presence, confidence(filled, strength), 0.0),
         occluded=filled.occluded & presence,

@@ -10,7 +10,7 @@ from jaxtyping import Float64, UInt8
 from veerjax.config import require
 from veerjax.data.folder import check_sizes, declared_x, read_label
 from veerjax.data.scans.placed import PlacedCurves, check_curves, curve_values, placed_curves
-from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, read_calibration
+from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Section, read_calibration
 from veerjax.logs.las import Well, read_las
 from veerjax.logs.scan import read_scan
 from veerjax.logs.working import Frame
@@ -104,13 +104,14 @@ def opened(log: ScannedLog, *, width: int) -> OpenedLog:
     well = None if truth.las is None else las_at(truth.las)
     grey = read_scan(log.scan, page=None if calibration is None else calibration.page)
     require(min(grey.shape) >= 2, f"{log.scan} is {grey.shape[1]} x {grey.shape[0]} px; at least 2 x 2 are needed.")
-    places = places_of(log, calibration, shape=grey.shape, width=width)
+    section = None if calibration is None else only_section(calibration, path=truth.calibration)
+    places = places_of(log, section, shape=grey.shape, width=width)
     if isinstance(truth, LabelFiles):
         strips = labelled_strips(truth, places, scan=log.scan, grey=grey)
     else:
-        assert calibration is not None
+        assert section is not None
         assert well is not None
-        strips = placed_strips(truth, calibration, places, well=well, scan=log.scan)
+        strips = placed_strips(truth, section, places, well=well, scan=log.scan)
     return OpenedLog(grey=grey, strips=tuple(strips), well=well_name(log, calibration, well))
 
 
@@ -127,24 +128,43 @@ def well_name(log: ScannedLog, calibration: Calibration | None, well: Well | Non
     return log.well.strip() or declared.strip() or ("" if well is None else well.name) or None
 
 
-def places_of(
-    log: ScannedLog, calibration: Calibration | None, *, shape: tuple[int, ...], width: int
-) -> list[TrackPlace]:
+def only_section(calibration: Calibration, *, path: Path | None) -> Section:
+    """The section of a calibration that is one of all rows, with one curve of each class in a track.
+
+    Raises:
+        InputError: it is another one, of which no truth of two classes can be made.
+    """
+    section = calibration.sections[0]
+    require(
+        len(calibration.sections) == 1 and section.rows is None,
+        f"the calibration {path} has sections; truth is made of scans that are one section: cut the scan, and give"
+        " each part a calibration of its own.",
+    )
+    for track in section.tracks:
+        classes = [curve.curve_class for curve in track.curves]
+        require(
+            len(set(classes)) == len(classes),
+            f"the calibration {path} has two curves of one class in a track; truth has one curve of each class.",
+        )
+    return section
+
+
+def places_of(log: ScannedLog, section: Section | None, *, shape: tuple[int, ...], width: int) -> list[TrackPlace]:
     """The tracks of a scan.
 
     Raises:
         InputError: one is not inside the scan, or too narrow to read.
     """
-    if calibration is None:
+    if section is None:
         return [TrackPlace(number=1, frame=track_frame(log, 0, shape[1], shape=shape, width=width))]
     return [
         TrackPlace(
             number=number,
             frame=track_frame(log, track.left_px, track.right_px, shape=shape, width=width),
             curves=track.curves,
-            depth=calibration.depth,
+            depth=section.depth,
         )
-        for number, track in enumerate(calibration.tracks, start=1)
+        for number, track in enumerate(section.tracks, start=1)
     ]
 
 
@@ -182,14 +202,14 @@ def labelled_strips(
 
 
 def placed_strips(
-    truth: LasFiles, calibration: Calibration, places: list[TrackPlace], *, well: Well, scan: Path
+    truth: LasFiles, section: Section, places: list[TrackPlace], *, well: Well, scan: Path
 ) -> list[PlacedStrip]:
     """The tracks of which the LAS file holds a curve.
 
     Raises:
         InputError: it holds none, only nulls, or nothing at the depths of the scan, or a unit does not convert.
     """
-    tracks, depth = calibration.tracks, calibration.depth
+    tracks, depth = section.tracks, section.depth_scale
     check_curves(well, tracks, las=truth.las, calibration=truth.calibration)
     strips = []
     for track, place in zip(tracks, places, strict=True):

@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 
 from veerjax.config import require
-from veerjax.data.wells.units import FT_PER_M, factor_between
 from veerjax.data.wells.windows import interpolated
 from veerjax.errors import InputError
 from veerjax.labels import NUM_CURVES
 from veerjax.logs.calibration import CurveScale, DepthScale, Track
 from veerjax.logs.las import Well
+from veerjax.logs.units import FT_PER_M, factor_between
 from veerjax.logs.working import Frame
 from veerjax.polyline import distance_field
 

@@ -18,8 +18,8 @@ from veerjax.data.scans.strips import WorkingStrip, working_strips
 from veerjax.data.source import FOLDER, KGS, Chunk
 from veerjax.data.tried import tried
 from veerjax.data.wells.split import split_of_wells, well_key
-from veerjax.data.wells.units import FT_PER_M
 from veerjax.labels import label_of
+from veerjax.logs.units import FT_PER_M
 from veerjax.synthesis.draw import SPLITS
 
 MANIFEST = "manifest.csv"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from veerjax.data.wells.units import factor_between
 from veerjax.errors import InputError
 from veerjax.logs.calibration import CurveScale
 from veerjax.logs.las import Well
+from veerjax.logs.units import factor_between
 
 
 @dataclass(frozen=True, kw_only=True)

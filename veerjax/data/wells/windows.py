@@ -13,9 +13,9 @@ from veerjax import labels
 from veerjax.config import require
 from veerjax.data.tried import tried
 from veerjax.data.wells.pairs import TYPICAL_PAIRS, PlottedCurve, TypicalCurve, candidates, plotted
-from veerjax.data.wells.units import FT_PER_M
 from veerjax.errors import InputError
 from veerjax.logs.las import Well, read_las
+from veerjax.logs.units import FT_PER_M
 from veerjax.synthesis.draw import MARGIN_PX
 
 TRACK_IN = 2.5  # a track is this wide, and becomes the working width

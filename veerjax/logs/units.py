@@ -28,6 +28,7 @@ FAMILIES = (
     ("V/V", "VOL/VOL", "M3/M3", "FT3/FT3", "CFCF", "DEC", "DECP", "FRAC", "FRACTION", "%", "PU", "LPU", "PERCENT"),
     ("OHMM", "OHM-M", "OHM.M", "OHM/M", "OHMS", "OHMSM", "OHM"),
     ("GAPI", "API", "APIU", "APIUNITS", "GAPIUNITS"),
+    ("B/E", "BARN/E", "BARNS/E", "B/ELEC", "BARN", "BARNS"),
 )
 
 

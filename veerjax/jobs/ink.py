@@ -1,0 +1,113 @@
+"""How much of the ink in a track the curves that were read account for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from veerjax.jobs.reader import TrackCurves
+from veerjax.logs.page import Page
+
+BLOCK_ROWS = 512  # looked at once: lines that drift by less than their thickness in these are found
+LINE_CONTRAST = 0.2  # of ink on paper, and more of it on the share of a block's columns, or rows, that a line takes
+LINE_ACROSS, LINE_DOWN = 50, 85  # [%] a curve may stay in one column for long
+WIDEST_SHARE = 0.08  # of the track's width, that half a stroke may have
+BESIDE_PX = 2  # beside a stroke, that its blurred edge takes
+PAPER, INK = 50, 1  # percentiles of grey; what is darker than half-way between is dark
+
+
+@dataclass(frozen=True, kw_only=True)
+class InkCount:
+    """Dark pixels of a track that are no line of the grid, and those of them that lie on a curve that was read."""
+
+    ink: int
+    explained: int
+
+    @property
+    def share(self) -> float | None:
+        """Of the ink that is explained; None where there is no ink."""
+        return self.explained / self.ink if self.ink else None
+
+
+def count_ink(grey: UInt8[np.ndarray, "height width"] | Page, track: TrackCurves) -> InkCount:
+    """The ink between the edges of a track, in the rows of its section, and how much of it the curves draw again.
+
+    A simple estimate: dark is what is nearer to the darkest percentile of a block of rows than to its median; rows and
+    columns of which most is dark, even a little, are taken for the grid and left out. A curve explains what lies within
+    half of its stroke, as wide as the median of what is dark about it, of where it runs. What remains holds text,
+    stains and curves that nobody declared as well, which no curve explains.
+
+    Args:
+        grey: the scan
+        track: its edges and curves
+    """
+    left, right = int(np.ceil(track.left_px.max())), int(np.floor(track.right_px.min()))
+    ink = explained = 0
+    height = track.x.shape[1]
+    for start in range(0, height, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, height)
+        block = np.asarray(grey[track.first_row + start : track.first_row + stop, left:right])
+        dark = ink_of(block)
+        near_px = half_stroke_px(dark, track.x[:, start:stop] - left) + BESIDE_PX
+        drawn = strokes_of(track, start, stop, left=left, width=right - left, near_px=near_px)
+        ink += int(dark.sum())
+        explained += int((dark & drawn).sum())
+    return InkCount(ink=ink, explained=explained)
+
+
+def ink_of(
+    block: UInt8[np.ndarray, "rows columns"] | Float[np.ndarray, "rows columns"],
+) -> Bool[np.ndarray, "rows columns"]:
+    """The dark pixels of a block of rows that are no line of its grid."""
+    ink, paper = np.percentile(block, [INK, PAPER])
+    faint = paper - LINE_CONTRAST * (paper - ink)
+    down, across = np.percentile(block, LINE_DOWN, axis=0), np.percentile(block, LINE_ACROSS, axis=1)
+    lines = (down < faint)[None] | (across < faint)[:, None]
+    return (block < (ink + paper) / 2) & ~lines
+
+
+def half_stroke_px(dark: Bool[np.ndarray, "rows columns"], x: Float[np.ndarray, "curves rows"]) -> int:
+    """Half of the width of the strokes that curves run along: the median over rows of what is dark on both sides.
+
+    Args:
+        dark: of a block
+        x: of each curve, by the block's columns [px]; NaN where absent
+    """
+    rows = np.nonzero(np.isfinite(x))[1]
+    columns = np.floor(x[np.isfinite(x)]).astype(int)
+    most = max(1, round(WIDEST_SHARE * dark.shape[1]))
+    padded = np.pad(dark, ((0, 0), (most, most)))
+    at = np.clip(columns, 0, dark.shape[1] - 1)[:, None] + most
+    sides = [padded[rows[:, None], at + side * np.arange(most + 1)] for side in (-1, 1)]
+    runs = np.stack([np.logical_and.accumulate(side, axis=1).sum(axis=1) for side in sides])
+    inked = runs.min(axis=0) > 0
+    return int(np.ceil(np.median(runs[:, inked].sum(axis=0)) / 2)) if inked.any() else 0
+
+
+def strokes_of(
+    track: TrackCurves, start: int, stop: int, *, left: int, width: int, near_px: int
+) -> Bool[np.ndarray, "rows columns"]:
+    """The pixels between the least and the greatest x of a curve within `near_px` rows, and `near_px` beside them.
+
+    Args:
+        track: its curves
+        start: first row of the section
+        stop: the row after the last
+        left: first column of the scan
+        width: of the part [px]
+        near_px: how near
+    """
+    rows = slice(max(start - near_px, 0), min(stop + near_px, track.x.shape[1]))
+    there, outside = track.presence[:, rows], (near_px - start + rows.start, stop + near_px - rows.stop)
+    columns = left + np.arange(width) + 0.5
+    drawn = np.zeros((stop - start, width), bool)
+    for present, lo, hi in zip(there, track.lo[:, rows], track.hi[:, rows], strict=True):
+        least, most = (
+            np.pad(np.where(present, ends, absent), outside, constant_values=absent)
+            for ends, absent in ((lo, np.inf), (hi, -np.inf))
+        )
+        windows = 2 * near_px + 1
+        low = np.lib.stride_tricks.sliding_window_view(least, windows).min(axis=1) - near_px
+        high = np.lib.stride_tricks.sliding_window_view(most, windows).max(axis=1) + near_px
+        drawn |= (columns >= low[:, None]) & (columns <= high[:, None])
+    return drawn
