@@ -201,7 +201,8 @@ def test_the_card_names_licence_and_source(tmp_path, name):
     assert licence.get(name, "Apache-2.0") in str(info.redistribution_info.license)
     assert "veerjax" in info.citation
     assert info.features["image"].shape[-1] == (3 if name == "colour" else 1)
-    assert ("Curve 1 is drawn solid" in info.description) == (name not in ("identical_ink", "blobs", "folder", "kgs"))
+    uncoded = ("identical_ink", "blobs", "shifted", "meeting", "folder", "kgs")
+    assert ("Curve 1 is drawn solid" in info.description) == (name not in uncoded)
 
 
 def test_portions_count_every_example_once(data_dir):

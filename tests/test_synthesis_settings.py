@@ -55,7 +55,7 @@ def test_other_channels_and_settings_are_refused() -> None:
         draw(jax.random.key(0), height=32, width=32, channels=2)
     with pytest.raises(InputError, match=r"the setting is 'bitonl'.*did you mean 'bitonal'"):
         draw_curves(jax.random.key(0), jnp.zeros((2, 64)), jnp.ones((2, 64), bool), width=32, setting="bitonl")
-    with pytest.raises(InputError, match="the setting blobs draws no curves; write another to draw given ones"):
+    with pytest.raises(InputError, match="the setting blobs draws no curves that it is given; write another"):
         draw_curves(jax.random.key(0), jnp.zeros((2, 64)), jnp.ones((2, 64), bool), width=32, setting="blobs")
 
 

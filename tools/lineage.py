@@ -30,6 +30,7 @@ from veerjax.metrics.ceilings import best_strokes
 from veerjax.metrics.parts import DEFAULT
 from veerjax.metrics.scores import figures_of, measure
 from veerjax.models import build_model
+from veerjax.performance.equal_work import steps_within
 from veerjax.training.loop import train
 from veerjax.training.memory import needed_bytes
 from veerjax.training.sharding import data_mesh
@@ -38,7 +39,6 @@ from veerjax.types import Batch, Prediction
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODELS = ("fcn32s", "fcn16s", "fcn8s", "deeplab", "veernet", "unet", "rowwise", "set_prediction")
 LOSSES = ("dice", "tversky", "lovasz", "focal", "symmetric_cross_entropy")
-PASSES = 3  # forward passes that a training step costs: itself, and the gradients of inputs and of kernels
 FIGURES = {  # of an evaluation, by their dotted keys
     "IoU bg": "iou.pooled.0",
     "IoU 1": "iou.pooled.1",
@@ -84,12 +84,6 @@ def small(config: Config, *, seed: int, steps: int, size: int) -> Config:
     return with_overrides(config, overrides)
 
 
-def step_flops(config: Config) -> int:
-    """The operations of a training step by the definition of the layers, whatever is done again for want of memory."""
-    model = build_model(config.model, config.loss)
-    return PASSES * model.cost((config.batch, config.data.height, config.data.width, config.model.channels)).flops
-
-
 def model_runs(arguments: argparse.Namespace) -> dict[str, Callable[[int], Config]]:
     """Each architecture's config at as many steps as the budget of operations allows."""
 
@@ -98,7 +92,7 @@ def model_runs(arguments: argparse.Namespace) -> dict[str, Callable[[int], Confi
 
         def at(seed: int) -> Config:
             once = small(config, seed=seed, steps=1, size=arguments.size)
-            return small(config, seed=seed, steps=max(int(arguments.flops // step_flops(once)), 1), size=arguments.size)
+            return small(config, seed=seed, steps=steps_within(arguments.flops, once), size=arguments.size)
 
         return at
 

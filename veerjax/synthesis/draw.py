@@ -3,13 +3,15 @@
 Every sample has a name, (setting, seed, split, index), and can be redrawn from it alone.
 """
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from veerjax.config import require
 from veerjax.labels import UNKNOWN_CODING, label_of
-from veerjax.synthesis import blobs, clutter, curves, layout, likeness, page
+from veerjax.synthesis import blobs, clutter, curves, layout, likeness, page, pairs
 from veerjax.synthesis.doses import random_doses
 from veerjax.synthesis.geometry import MAX_TILT_PX
 from veerjax.synthesis.grid import grid_lines
@@ -57,6 +59,11 @@ def draw(key: PRNGKeyArray, *, height: int, width: int, setting: str = "standard
     chosen = setting_of(setting)
     check_channels(channels)
     curve_key, look_key = jax.random.split(key)
+    if chosen.pens in pairs.SETTINGS:
+        pair = pairs.draw_pair(
+            curve_key, pairs.random_look(look_key, setting=chosen.pens), height=height, width=width
+        )
+        return replace(pair, image=jnp.repeat(pair.image, channels, axis=-1))
     scale = drawing_scale(look_key, finest=chosen.finest)
     if chosen.pens == "blobs":
         drawn = blobs.random_blobs(curve_key, height=height, width=width, scale=scale)
@@ -120,7 +127,10 @@ def draw_curves(
     """
     chosen = setting_of(setting)
     check_channels(channels)
-    require(chosen.pens != "blobs", f"the setting {setting} draws no curves; write another to draw given ones.")
+    require(
+        chosen.pens not in ("blobs", *pairs.SETTINGS),
+        f"the setting {setting} draws no curves that it is given; write another.",
+    )
     spare = MARGIN_PX - layout.rows_beyond(chosen, width)
     inner = slice(spare, x.shape[1] - spare)
     return look(look_key, x[:, inner], drawn[:, inner], width=width, setting=chosen, channels=channels)

@@ -64,7 +64,8 @@ class Setting:
 
     about: str  # one sentence for a data card
     invented: bool = False  # curves of `curves`, not those with the statistics of real wells
-    pens: str = "solid and broken"  # or "identical", "one pixel", or "blobs": ellipses in place of curves
+    # Or "identical", "one pixel"; "blobs": ellipses in place of curves; "shifted" or "meeting": what `pairs` draws.
+    pens: str = "solid and broken"
     plain_grid: bool = False  # linear, light, everywhere
     finest: float = 3.0  # times 100 dpi
     widest_px: int = 12  # of strokes
@@ -171,6 +172,14 @@ _SETTINGS = {
     "blobs": Setting(
         about="No curves: a filled and a hatched ellipse, compact objects for detectors to prove themselves on.",
         pens="blobs",
+    ),
+    "shifted": Setting(
+        about="Two copies of one curve, shifted apart by nothing to a whole width, on plain paper: the comparison's.",
+        pens="shifted",
+    ),
+    "meeting": Setting(
+        about="Two curves that cross once, or touch once and part, on plain paper: the comparison's.",
+        pens="meeting",
     ),
 }
 SETTINGS = tuple(_SETTINGS)

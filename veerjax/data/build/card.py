@@ -63,6 +63,6 @@ def card_of(config: str) -> Card:
     """The card of a config of `raster_logs`."""
     if config in SETTINGS:
         setting = setting_of(config)
-        coded = "" if setting.pens in ("identical", "blobs") else f" {CODED}"
+        coded = "" if setting.pens in ("identical", "blobs", "shifted", "meeting") else f" {CODED}"
         return Card(about=f"Rendered. {setting.about}{coded}", licence=OURS)
     return _REAL[config]

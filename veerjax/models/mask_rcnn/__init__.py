@@ -23,6 +23,7 @@ from veerjax.metrics.average_precision import boxes_of
 from veerjax.models.blocks import STEMS
 from veerjax.models.cost import Cost, forward_cost
 from veerjax.models.mask_rcnn.anchors import anchors
+from veerjax.models.mask_rcnn.boxes import clipped
 from veerjax.models.mask_rcnn.losses import box_loss, mask_loss, proposal_loss
 from veerjax.models.mask_rcnn.network import BOX_GRID, Levels, Network
 from veerjax.models.mask_rcnn.pasting import cropped, pasted
@@ -157,10 +158,11 @@ class Detector:
         rcnn, strides = self.rcnn, (*self.net.strides, 2 * self.net.stride)
         whole = [-(-side // self.net.stride) * self.net.stride for side in size]
         shapes = [(-(-whole[0] // stride), -(-whole[1] // stride)) for stride in strides]
-        return [
+        base = [
             anchors(shape, stride=stride, scales=[s * stride for s in rcnn.anchor_scales], ratios=rcnn.anchor_ratios)
             for shape, stride in zip(shapes, strides, strict=True)
         ]
+        return [clipped(boxes, *size) for boxes in base] if rcnn.anchor_clip else base
 
     def propose(self, levels: Levels, image: Array) -> Proposals:
         """Of each image."""
