@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from veerjax.comparison.oracles import sure_of
 from veerjax.config import Config, load_config_file, with_overrides
 from veerjax.data.rendered import rendered_batches
 from veerjax.jobs.evaluate import Evaluation, run_evaluation
@@ -34,7 +35,7 @@ from veerjax.performance.equal_work import steps_within
 from veerjax.training.loop import train
 from veerjax.training.memory import needed_bytes
 from veerjax.training.sharding import data_mesh
-from veerjax.types import Batch, Prediction
+from veerjax.types import Batch
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODELS = ("fcn32s", "fcn16s", "fcn8s", "deeplab", "veernet", "unet", "rowwise", "set_prediction")
@@ -182,23 +183,17 @@ def spoilt() -> dict[str, Callable[[Batch], Batch]]:
     }
 
 
-def answer(batch: Batch) -> Prediction:
-    """What a network would say that is sure of these strokes; curve 1 lies above curve 2, as in every label."""
-    masks = batch.strokes.astype(jnp.float32)
-    label = jnp.where(batch.strokes[:, 0], 1, jnp.where(batch.strokes[:, 1], 2, 0))
-    evidence = jnp.log(masks + 1e-7)
-    return Prediction(
-        masks=masks, row_log_prob=jax.nn.log_softmax(evidence, axis=-1), presence=masks.max(axis=-1), label=label
-    )
-
-
 def errors(arguments: argparse.Namespace) -> None:
     """The table of `spoilt`; polylines are those of the truth, so only the columns of pixels say anything."""
     keys = {name: key for name, key in OF_LOSSES.items() if "error" not in name and "F1@" not in name}
     size = {"height": 512, "width": 256, "batch": 8}
     batches = list(rendered_batches("one_pixel", split="test", count=arguments.logs, **size))
     lines = [f"| one_pixel, {arguments.logs} test logs | ink | {' | '.join(keys)} |", "| --- " * (len(keys) + 2) + "|"]
-    scores = jax.jit(lambda found, batch: measure(answer(found), true_trace(batch, present=True), batch, parts=DEFAULT))
+
+    def score(found: Batch, batch: Batch) -> dict[str, Any]:
+        return measure(sure_of(found.strokes), true_trace(batch, present=True), batch, parts=DEFAULT)
+
+    scores = jax.jit(score)
     for name, change in spoilt().items():
         sums, ink = [], np.zeros(2)
         for batch in batches:

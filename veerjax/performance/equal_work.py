@@ -9,7 +9,8 @@ PASSES = 3  # forward passes that a training step costs: itself, and the gradien
 def step_flops(config: Config) -> int:
     """The operations of a training step by the definition of the layers, whatever is done again for want of memory."""
     model = build_model(config.model, config.loss)
-    return PASSES * model.cost((config.batch, config.data.height, config.data.width, config.model.channels)).flops
+    cost = model.training_cost or model.cost
+    return PASSES * cost((config.batch, config.data.height, config.data.width, config.model.channels)).flops
 
 
 def steps_within(flops: float, config: Config) -> int:

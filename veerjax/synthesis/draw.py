@@ -60,9 +60,7 @@ def draw(key: PRNGKeyArray, *, height: int, width: int, setting: str = "standard
     check_channels(channels)
     curve_key, look_key = jax.random.split(key)
     if chosen.pens in pairs.SETTINGS:
-        pair = pairs.draw_pair(
-            curve_key, pairs.random_look(look_key, setting=chosen.pens), height=height, width=width
-        )
+        pair = pairs.draw_pair(curve_key, pairs.random_look(look_key, setting=chosen.pens), height=height, width=width)
         return replace(pair, image=jnp.repeat(pair.image, channels, axis=-1))
     scale = drawing_scale(look_key, finest=chosen.finest)
     if chosen.pens == "blobs":
