@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-
 from veerjax.checks import require
 from veerjax.comparison.arms import ARMS, CONTROL, ORACLES, chosen_arms
 from veerjax.comparison.control import run_control
