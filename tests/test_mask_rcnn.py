@@ -13,7 +13,7 @@ from veerjax.data.rendered import rendered_examples
 from veerjax.errors import InputError
 from veerjax.metrics.average_precision import boxes_of, mask_iou
 from veerjax.models import build_model
-from veerjax.models.mask_rcnn import detector_of, filled, shifted, true_objects
+from veerjax.models.mask_rcnn import detector_of, filled, named_by_place, shifted, true_objects
 from veerjax.models.mask_rcnn.losses import BETA, box_loss, mask_loss, proposal_loss, smooth_l1
 from veerjax.models.mask_rcnn.regions import Detections, Proposals, Truth, chosen, detect, propose, region_targets
 from veerjax.models.mask_rcnn.suppression import Kept
@@ -237,6 +237,25 @@ def test_an_oracle_takes_the_truths_place(oracle: str, least: float, small: tupl
     iou = np.asarray(jax.vmap(mask_iou)(found.masks > 0.5, batch.strokes))[:, [0, 1], [0, 1]]
     assert iou[present].mean() >= least
     assert not np.asarray(found.masks)[~present].any()
+
+
+def test_with_one_category_true_masks_go_to_the_boxes_that_hold_them() -> None:
+    strokes = jnp.zeros((2, 2, 8, 8), bool).at[:, 0, :, 5].set(True).at[:, 1, :, 2].set(True)
+    boxes = jnp.array([[[0.0, 1, 8, 4], [0, 4, 8, 7]], [[0, 4, 8, 7], [0, 1, 8, 4]]])
+    found = named_by_place(strokes, boxes)
+    np.testing.assert_array_equal(boxes_of(found)[..., 1], [[2, 5], [5, 2]])
+
+
+def test_clipped_anchors_end_at_the_image() -> None:
+    rcnn = replace(SMALL, anchor_ratios=(16.0,))
+    free, cut = (
+        jnp.concatenate(
+            detector_of(tiny(rcnn=replace(rcnn, clip_anchors=clip)), LossConfig(), masks=True).anchors((32, 24))
+        )
+        for clip in (False, True)
+    )
+    assert float(free[:, 2].max()) > 32
+    np.testing.assert_allclose(cut, jnp.clip(free, 0, jnp.array([[32, 24, 32, 24]])))
 
 
 def test_what_was_proposed_and_dropped_can_be_looked_at(small: tuple[Model, Variables]) -> None:

@@ -138,7 +138,10 @@ def test_logs_whose_height_does_not_divide_are_not_evaluated(untrained: Weights)
         ({"rows": 3}, r"rows is 3, which does not divide 8 devices; .* is 2\."),
         ({"rows": 2, "tracer": "classical"}, "--rows is for the learned tracer"),
         ({"overrides": ["model.mirror=true"], "tracer": "classical"}, "--set is for the learned tracer"),
-        ({"overrides": ["model.norm=pixel"]}, "weights stay what they were trained as; set model.mirror or"),
+        (
+            {"overrides": ["model.norm=pixel"]},
+            "weights stay what they were trained as; set model.mirror, model.crf.*, model.rcnn",
+        ),
     ],
 )
 def test_a_scan_is_not_begun_with_options_that_cannot_be(

@@ -32,7 +32,7 @@ class RcnnConfig:
     categories: int = 2  # of objects: each curve its own, or 1: "curve"
     anchor_scales: tuple[float, ...] = (8.0,)  # root of an anchor's area [strides of its level], each > 0
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # its height over its width, each > 0
-    anchor_clip: bool = False  # cut anchors at the image's border, so that long ones fit what runs through the image
+    clip_anchors: bool = False  # cut them to the image, so that tall ones can hold a curve from edge to edge
     proposals: int = 64  # boxes an image that the box head judges
     samples: int = 64  # anchors, and then proposals, an image that a training step learns from; at most `proposals`
     detections: int = 8  # that are kept of an image, at least 2

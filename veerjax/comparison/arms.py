@@ -22,7 +22,7 @@ ROWS_IN_BOXES = MappingProxyType({name: BOXES[name] for name in ("soft", "off", 
 FITTING = (
     "model.rcnn.anchor_scales=[2.5,3.5,5.0]",
     "model.rcnn.anchor_ratios=[4,8,16]",
-    "model.rcnn.anchor_clip=true",
+    "model.rcnn.clip_anchors=true",
 )
 MASK_RCNN = ("model.name=mask_rcnn", "model.head=sigmoid")
 FCN = ("model.name=fcn", "model.stem=full", "model.dropout=0.5")

@@ -36,7 +36,7 @@ def run_control(preset: Preset, *, overrides: tuple[str, ...], out: Path) -> dic
     size = {"height": preset.height, "width": preset.width}
     test = rendered_set(OBJECTS, split="test", count=preset.control_logs, **size)
     parts = []
-    for batch, count, prediction, _ in answers(trained.model(), trained.variables, test):
+    for batch, count, prediction, _ in answers(trained.weights, test):
         sums = jax.device_get(detected(prediction, batch))
         parts.append(first(sums, count))
     precision = average_precisions(joined(parts))

@@ -46,11 +46,11 @@ def shown_logs(preset: Preset) -> dict[tuple[str, float], Log]:
 
 def shown_steps(trained: Trained, preset: Preset) -> dict[str, Any]:
     """What an arm says of each of those logs, with pictures and with all boxes that it weighed."""
-    shown, model = shown_logs(preset), trained.model()
+    shown, weights = shown_logs(preset), trained.weights
     portion = log_set(list(shown.values()), preset).portion(np.arange(len(shown)), batch=len(shown))
-    prediction = jax.jit(model.predict)(trained.variables, portion.batch)
+    prediction = jax.jit(weights.model.predict)(weights.variables, portion.batch)
     sums = jax.device_get(measured(prediction, portion.batch, whole=False, **trained.how()))
-    boxes = weighed(trained, portion.batch) if trained.arm.boxes else [[]] * len(shown)
+    boxes = weighed(trained, portion.batch, prediction) if trained.arm.boxes else [[]] * len(shown)
     drawn = jax.device_get((portion.batch.image[..., 0], predicted_strokes(prediction)))
     counts = kept(sums["native"])["tolerance"]
     steps = []
@@ -76,11 +76,11 @@ def shown_steps(trained: Trained, preset: Preset) -> dict[str, Any]:
     return plain({"arm": arm, "height": preset.height, "width": preset.width, "steps": steps})
 
 
-def weighed(trained: Trained, batch: Batch) -> list[list[Mapping[str, Any]]]:
+def weighed(trained: Trained, batch: Batch, prediction: Prediction) -> list[list[Mapping[str, Any]]]:
     """Of each log the likeliest boxes: those chosen for a curve, others that are kept, and those that are dropped."""
     detector = Detector(trained.config.model, masks=True)
-    _, found = jax.device_get(jax.jit(detector.look)(trained.variables, batch))
-    said = jax.device_get(jax.jit(trained.model().predict)(trained.variables, batch))
+    _, found = jax.device_get(jax.jit(detector.look)(trained.weights.variables, batch))
+    said = jax.device_get(prediction)
     return [boxes_of_log(jax.tree.map(lambda leaf, log=log: leaf[log], found), said, log) for log in range(batch.size)]
 
 

@@ -25,7 +25,7 @@ from veerjax.metrics.ceilings import best_strokes
 from veerjax.metrics.parts import STROKES, TOLERANCE
 from veerjax.metrics.scores import figures_of, measure
 from veerjax.models.mask_rcnn import Detector
-from veerjax.models.mask_rcnn.pasting import cropped, pasted
+from veerjax.models.mask_rcnn.ceilings import best_masks, taught_masks
 from veerjax.training.sharding import data_mesh
 from veerjax.types import Batch, Prediction
 
@@ -104,7 +104,9 @@ def ceilings(logs: Sequence[Log], preset: Preset) -> dict[str, Any]:
     ways: dict[str, Callable[[Strokes], Strokes]] = {
         f"stride {stride}": partial(best_strokes, stride=stride) for stride in STRIDES
     }
-    ways |= {f"grid {rows} x {columns}": partial(through_grid, size=(rows, columns)) for rows, columns in GRIDS}
+    for rows, columns in GRIDS:
+        ways[f"grid {rows} x {columns}, taught"] = partial(in_boxes, taught_masks, size=(rows, columns))
+        ways[f"grid {rows} x {columns}, best"] = partial(in_boxes, best_masks, size=(rows, columns))
     found: dict[str, Any] = {}
     for name, change in ways.items():
         found[name] = {}
@@ -119,13 +121,10 @@ def ceilings(logs: Sequence[Log], preset: Preset) -> dict[str, Any]:
     return found
 
 
-@partial(jax.jit, static_argnames="size")
-def through_grid(strokes: Strokes, *, size: tuple[int, int]) -> Strokes:
-    """True masks as the right answer of a mask head: the share that they cover of each cell, pasted, cut at a half."""
-    height, width = strokes.shape[2:]
-    boxes = boxes_of(strokes)
-    cells = jax.vmap(partial(cropped, size=size))(strokes.astype(jnp.float32), boxes)
-    return jax.vmap(partial(pasted, height=height, width=width))(cells, boxes) > 0.5
+def in_boxes(masks: Callable[..., Array], strokes: Strokes, *, size: tuple[int, int]) -> Strokes:
+    """True masks through the grid of their own boxes."""
+    flat = strokes.reshape(-1, *strokes.shape[2:])
+    return masks(flat, boxes_of(flat), size=size).reshape(strokes.shape)
 
 
 def anchor_fit(arm: str, logs: Sequence[Log], preset: Preset) -> Mapping[str, float]:

@@ -16,17 +16,16 @@ from veerjax.comparison.oracles import sure_of
 from veerjax.comparison.presets import Preset, config_of
 from veerjax.comparison.reading import NATIVE, PRIMARY, kept, measured, proposal_counts
 from veerjax.comparison.summed import chosen, first, joined, with_intervals
-from veerjax.config import Config, to_dict, with_overrides
+from veerjax.config import Config, to_dict
 from veerjax.data.logset import LogSet
 from veerjax.jobs.evaluate import plain
 from veerjax.metrics.ceilings import best_strokes
 from veerjax.metrics.tolerance import f1
-from veerjax.models import build_model
 from veerjax.models.mask_rcnn import Detector, shifted
-from veerjax.models.model import Model, Variables, prediction_from_masks
+from veerjax.models.model import Variables, prediction_from_masks
 from veerjax.performance.equal_work import step_flops
 from veerjax.training.loop import train
-from veerjax.training.weights import load_weights
+from veerjax.training.weights import Weights, load_weights, read_with
 from veerjax.types import Batch, Prediction
 
 READ_AT_ONCE = 16  # logs
@@ -38,19 +37,19 @@ class Trained:
     """A network and how it answers."""
 
     arm: Arm
-    config: Config
-    variables: Variables
-    threshold: float  # of its masks
+    weights: Weights
 
-    def model(self, *overrides: str) -> Model:
-        """With other keys of how it reads."""
-        tuned = [f"model.rcnn.mask_threshold={self.threshold}"] if self.arm.boxes else []
-        config = with_overrides(self.config, [*tuned, *overrides])
-        return build_model(config.model, config.loss)
+    @property
+    def config(self) -> Config:
+        return self.weights.config
 
     def how(self) -> dict[str, bool]:
         """Its reading is measured."""
         return {"joint": self.arm.joint, "anonymous": self.arm.anonymous}
+
+    def read_with(self, *overrides: str) -> "Trained":
+        """The same with other keys of how it reads."""
+        return replace(self, weights=read_with(self.weights, overrides))
 
 
 def run_trial(
@@ -72,12 +71,11 @@ def run_trial(
     begun = time.monotonic()
     trained = trained_arm(name, seed, preset, overrides=overrides, out=out)
     told, done = trained.config, time.monotonic()
-    cost = trained.model().cost((1, preset.height, preset.width, told.model.channels))
+    cost = trained.weights.model.cost((1, preset.height, preset.width, told.model.channels))
     test = log_set(logs, preset)
-    sums, times = read_all(trained, trained.model(), test)
+    sums, times = read_all(trained, test)
     variants = {
-        variant: read_all(trained, trained.model(*items), test, whole=False)[0]
-        for variant, items in arm.variants.items()
+        variant: read_all(trained.read_with(*items), test, whole=False)[0] for variant, items in arm.variants.items()
     }
     found = {
         "schema": 1,
@@ -85,7 +83,7 @@ def run_trial(
         "seed": seed,
         "about": arm.about,
         "config": to_dict(told),
-        "mask_threshold": trained.threshold if arm.boxes else None,
+        "mask_threshold": told.model.rcnn.mask_threshold if arm.boxes else None,
         "parameters": cost.parameters,
         "forward_flops": cost.flops,
         "train_flops": step_flops(told) * told.steps,
@@ -121,14 +119,15 @@ def trained_arm(
     config = config_of(name, ARMS[name], preset, seed=seed, overrides=overrides)
     workdir = out / "work" / (folder or f"{name}-{seed}")
     train(config, workdir, devices=jax.devices()[:1])
-    weights = load_weights(f"{workdir}@last")
-    trained = Trained(arm=ARMS[name], config=config, variables=weights.variables, threshold=0.5)
-    return replace(trained, threshold=best_threshold(trained, preset)) if trained.arm.tuned else trained
+    trained = Trained(arm=ARMS[name], weights=load_weights(f"{workdir}@last"))
+    if not trained.arm.tuned:
+        return trained
+    return trained.read_with(f"model.rcnn.mask_threshold={best_threshold(trained, preset)}")
 
 
-def answers(model: Model, variables: Variables, logs: LogSet) -> Iterator[tuple[Batch, int, Prediction, float]]:
-    """Batches, how many of their logs are valid, what the model says of them, and the seconds that took."""
-    predict, on_device = jax.jit(model.predict), jax.device_put(variables)
+def answers(weights: Weights, logs: LogSet) -> Iterator[tuple[Batch, int, Prediction, float]]:
+    """Batches, how many of their logs are valid, what a network says of them, and the seconds that took."""
+    predict, on_device = jax.jit(weights.model.predict), jax.device_put(weights.variables)
     for portion in logs.portions(READ_AT_ONCE):
         batch = jax.block_until_ready(portion.batch)
         start = time.perf_counter()
@@ -136,10 +135,10 @@ def answers(model: Model, variables: Variables, logs: LogSet) -> Iterator[tuple[
         yield batch, len(portion.positions), prediction, time.perf_counter() - start
 
 
-def read_all(trained: Trained, model: Model, logs: LogSet, *, whole: bool = True) -> tuple[dict[str, Any], list[float]]:
+def read_all(trained: Trained, logs: LogSet, *, whole: bool = True) -> tuple[dict[str, Any], list[float]]:
     """The sums of every log, and the seconds an image of each batch; the first, which compiles, is left out."""
     parts, times = [], []
-    for batch, count, prediction, seconds in answers(model, trained.variables, logs):
+    for batch, count, prediction, seconds in answers(trained.weights, logs):
         sums = jax.device_get(measured(prediction, batch, whole=whole, **trained.how()))
         parts.append(first(sums, count))
         times.append(seconds / batch.size)
@@ -150,7 +149,7 @@ def best_threshold(trained: Trained, preset: Preset) -> float:
     """Of `THRESHOLDS`, the one with the best F1 on validation."""
     logs = log_set(tuning_design(preset), preset, split="validation")
     totals = {threshold: np.zeros((2, 4), int) for threshold in THRESHOLDS}
-    for batch, count, prediction, _ in answers(trained.model(), trained.variables, logs):
+    for batch, count, prediction, _ in answers(trained.weights, logs):
         for threshold in THRESHOLDS:
             masks = shifted(prediction.masks, threshold=threshold)
             cut = replace(prediction_from_masks(masks), boxes=prediction.boxes, scores=prediction.scores)
@@ -177,7 +176,7 @@ def proposals(trained: Trained, logs: LogSet) -> np.ndarray:
 
     return np.concatenate(
         [
-            np.asarray(counts(trained.variables, portion.batch))[: len(portion.positions)]
+            np.asarray(counts(trained.weights.variables, portion.batch))[: len(portion.positions)]
             for portion in logs.portions(READ_AT_ONCE)
         ]
     )

@@ -162,6 +162,11 @@ def load(
     if rows > 1:
         mesh = data_mesh(list(mesh.devices[0]), rows=rows)  # strips are read one after the other
     weights = read_with(load_weights(name), overrides)
+    oracle = weights.config.model.rcnn.oracle
+    require(
+        oracle == "none",
+        f"model.rcnn.oracle is {oracle!r}, and a scan has no truth to take that from; --set model.rcnn.oracle=none.",
+    )
 
     def predict(variables: Variables, images: Float[Array, "batch height width"]) -> Prediction:
         return weights.model.predict(variables, blank(images[..., None]))

@@ -1,9 +1,10 @@
-"""What a network could reach at best whatever it learns: the oracle of its output stride.
+"""What a network could reach at best whatever it learns: the oracle of its output stride, or of other cells.
 
 Scores that stand `stride` px apart and are interpolated bilinearly to pixels cannot draw a line as thin as a pixel.
 The oracle knows the truth and chooses the scores alone, so what it misses is the stride's.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -42,15 +43,30 @@ def best_strokes(strokes: Bool[Array, "*batch height width"], *, stride: int) ->
 
 def _best(strokes: Bool[Array, "height width"], *, stride: int) -> Bool[Array, "height width"]:
     height, width = strokes.shape
-    truth = strokes.astype(jnp.float32)
-    cells = truth.reshape(height // stride, stride, width // stride, stride).max(axis=(1, 3))
+    cells = strokes.reshape(height // stride, stride, width // stride, stride).max(axis=(1, 3))
 
     def drawn(scores: Float[Array, "rows columns"]) -> Float[Array, "height width"]:
         return jax.image.resize(scores, (height, width), "bilinear")
 
+    return drawn(nearest_scores(strokes, cells, lambda scores: jax.nn.sigmoid(drawn(scores)))) > 0
+
+
+def nearest_scores(
+    truth: Bool[Array, "height width"],
+    cells: Bool[Array, "rows columns"],
+    ink_of: Callable[[Float[Array, "rows columns"]], Float[Array, "height width"]],
+) -> Float[Array, "rows columns"]:
+    """The scores whose ink is nearest to the truth by Dice, by descent.
+
+    Args:
+        truth: of one mask
+        cells: of the scores in which the truth has ink, where the descent starts
+        ink_of: from scores to ink, 0 to 1
+    """
+
     def loss(scores: Float[Array, "rows columns"]) -> Float[Array, ""]:
-        ink = jax.nn.sigmoid(drawn(scores))
-        return 1 - 2 * jnp.sum(ink * truth) / (jnp.sum(ink) + jnp.sum(truth))
+        ink = ink_of(scores)
+        return 1 - 2 * jnp.sum(ink * truth) / jnp.maximum(jnp.sum(ink) + jnp.sum(truth), 1)
 
     tx = optax.adam(LEARNING_RATE)
 
@@ -59,6 +75,6 @@ def _best(strokes: Bool[Array, "height width"], *, stride: int) -> Bool[Array, "
         change, state = tx.update(jax.grad(loss)(scores), state)
         return (scores + jnp.asarray(change), state), None
 
-    start = START * (2 * cells - 1)
+    start = START * (2 * cells.astype(jnp.float32) - 1)
     (scores, _), _ = jax.lax.scan(descend, (start, tx.init(start)), None, length=STEPS)
-    return drawn(scores) > 0
+    return scores

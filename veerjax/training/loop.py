@@ -31,7 +31,7 @@ from veerjax.training.signals import StopRequest
 from veerjax.training.state import TrainState
 from veerjax.training.stepper import Metrics, Stepper, build_stepper, check_images, initial
 from veerjax.training.validation import Validation, build_validation
-from veerjax.training.weights import load_weights
+from veerjax.training.weights import DETECTIONS, load_weights
 from veerjax.training.workdir import adopt_workdir, differences
 from veerjax.training.writer import NoWriter, Writer, overlays
 
@@ -179,6 +179,7 @@ def warm_start(name: str, config: Config) -> Variables:
     # How they are read, not what they are.
     free = ("mirror", "crf", "dtype", "remat", "dropout", "assignment")
     like = replace(theirs, **{key: getattr(ours, key) for key in free})
+    like = replace(like, rcnn=replace(like.rcnn, **{key: getattr(ours.rcnn, key) for key in DETECTIONS}))
     if (theirs.head, ours.head) == ("softmax", "sigmoid") and theirs.name in ONE_SCORE:
         like = replace(like, head="sigmoid")
     other = differences(to_dict(like), to_dict(ours), prefix="model.")

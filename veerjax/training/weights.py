@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from etils import epath
@@ -13,8 +14,9 @@ from veerjax.training.checkpoint import checkpoint_folder, restore_variables
 from veerjax.training.workdir import load_config
 
 RELEASE = "release"
-FREE = "model.crf."  # keys that change how weights are read, not what they are; and `MIRROR`
-MIRROR = "model.mirror"
+DETECTIONS = ("mask_threshold", "suppression", "suppression_iou", "detections", "least_score", "oracle")
+# Keys that change how weights are read, not what they are, and groups of such keys.
+FREE = ("model.mirror", "model.crf.*", *(f"model.rcnn.{key}" for key in DETECTIONS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ def load_weights(name: str) -> Weights:
 
 
 def read_with(weights: Weights, overrides: Sequence[str]) -> Weights:
-    """The same weights in a model that predicts with other keys of `model.crf`, or another `model.mirror`.
+    """The same weights in a model that predicts with other values of the keys `FREE`.
 
     Args:
         weights: with the config that they were trained with
@@ -59,9 +61,9 @@ def read_with(weights: Weights, overrides: Sequence[str]) -> Weights:
     for item in overrides:
         key = item.partition("=")[0]
         require(
-            key == MIRROR or key.startswith(FREE),
-            f"--set was given {item!r}, but weights stay what they were trained as; set {MIRROR} or {FREE}* alone, "
-            f"such as {FREE}iterations=5.",
+            any(fnmatchcase(key, free) for free in FREE),
+            f"--set was given {item!r}, but weights stay what they were trained as; set {', '.join(FREE)} alone, such "
+            "as model.crf.iterations=5.",
         )
     if not overrides:
         return weights

@@ -15,11 +15,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from veerjax.config import LossConfig, ModelConfig, RcnnConfig, require
 from veerjax.labels import NUM_CURVES
-from veerjax.metrics.average_precision import boxes_of
+from veerjax.metrics.average_precision import box_iou, boxes_of
 from veerjax.models.blocks import STEMS
 from veerjax.models.cost import Cost, forward_cost
 from veerjax.models.mask_rcnn.anchors import anchors
@@ -146,7 +146,8 @@ class Detector:
         if self.net.mask_grid is None:
             inside = jnp.ones((*score.shape, 1, 1))
         elif rcnn.oracle in ("masks", "both"):
-            inside = jax.vmap(partial(cropped, size=self.net.mask_grid))(batch.strokes.astype(jnp.float32), boxes)
+            strokes = named_by_place(batch.strokes, boxes) if rcnn.categories == 1 else batch.strokes
+            inside = jax.vmap(partial(cropped, size=self.net.mask_grid))(strokes.astype(jnp.float32), boxes)
         else:
             inside = jax.nn.sigmoid(self.outline(variables, levels, boxes, category)[:, :, 0].astype(jnp.float32))
         paste = filled if self.net.mask_grid is None else pasted
@@ -168,11 +169,11 @@ class Detector:
         rcnn, strides = self.rcnn, (*self.net.strides, 2 * self.net.stride)
         whole = [-(-side // self.net.stride) * self.net.stride for side in size]
         shapes = [(-(-whole[0] // stride), -(-whole[1] // stride)) for stride in strides]
-        base = [
+        by_level = [
             anchors(shape, stride=stride, scales=[s * stride for s in rcnn.anchor_scales], ratios=rcnn.anchor_ratios)
             for shape, stride in zip(shapes, strides, strict=True)
         ]
-        return [clipped(boxes, *size) for boxes in base] if rcnn.anchor_clip else base
+        return [clipped(boxes, *size) for boxes in by_level] if rcnn.clip_anchors else by_level
 
     def propose(self, levels: Levels, image: Array) -> Proposals:
         """Of each image."""
@@ -229,6 +230,15 @@ def true_objects(batch: Batch, *, categories: int) -> Truth:
         present=present,
         category=jnp.broadcast_to(category[None], present.shape),
     )
+
+
+def named_by_place(
+    strokes: Bool[Array, "batch 2 height width"], boxes: Float[Array, "batch 2 4"]
+) -> Bool[Array, "batch 2 height width"]:
+    """The true strokes in the order of boxes that have no names: each pair so that their boxes overlap most."""
+    iou = jax.vmap(box_iou)(boxes, boxes_of(strokes))
+    exchanged = iou[:, 0, 1] + iou[:, 1, 0] > iou[:, 0, 0] + iou[:, 1, 1]
+    return jnp.where(exchanged[:, None, None, None], strokes[:, ::-1], strokes)
 
 
 def of_category(values: Float[Array, "batch n k *m"], category: Array, *, first: int) -> Float[Array, "batch n *m"]:
