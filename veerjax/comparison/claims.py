@@ -9,7 +9,8 @@ import numpy as np
 from veerjax.comparison.arms import ARMS, PIXELS
 from veerjax.comparison.control import LEAST_AP50
 from veerjax.comparison.design import shifted_at, styled
-from veerjax.comparison.evidence import FIGURES, Results, by_curve, figure_and_draws
+from veerjax.comparison.evidence import Results, by_curve, figure_and_draws
+from veerjax.metrics.confusion import iou
 from veerjax.metrics.contrasts import bounds, equivalent
 
 MARGIN = 0.02  # of equivalence
@@ -98,7 +99,7 @@ def boxes_collapse(results: Results, seed: int) -> Finding:
     for reading in ("native", "soft", "off"):
         sums = results.sums("A2", seed, reading=reading)
         ends = [by_curve(sums, results.logs, where) for where in (near, shifted_at(results.logs, 1.0))]
-        (low, drawn), (high, other) = (figure_and_draws(FIGURES["recall"], {"tolerance": s["tolerance"]}) for s in ends)
+        (low, drawn), (high, other) = (figure_and_draws("recall", end) for end in ends)
         drop = drawn - other
         evidence[reading] = {"near": float(low), "apart": float(high), "change": spread(low - high, drop)}
         if reading == "off":
@@ -160,7 +161,8 @@ def thin_geometry(results: Results, seed: int) -> Finding:
         if seed not in results.trials[arm] or results.untrained(arm, seed):
             continue
         sums = results.sums(arm, seed)
-        share, ink = FIGURES["iou"](sums)[:, 1:], sums["confusion"]
+        ink = sums["confusion"]
+        share = iou(ink)[:, 1:]
         low = (share >= NEAR_IOU[0]) & (share <= NEAR_IOU[1]) & (sums["rows"] > 0)
         errors += list((sums["all_px"] / np.maximum(sums["rows"], 1))[low])
         surplus += list((ink.sum(axis=1)[:, 1:] / np.maximum(ink.sum(axis=2)[:, 1:], 1))[low])

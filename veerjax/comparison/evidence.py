@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,15 @@ def mean_of_curves(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num(values).mean(axis=-1)
 
 
-# By name: the figures that contrasts and sweeps are made of. A curve that is not there scores 0, it is not skipped.
-FIGURES: Mapping[str, Figure] = {
-    "tolerance_f1_2px": lambda sums: mean_of_curves(f1(sums["tolerance"])),
-    "recall": lambda sums: mean_of_curves(recall(sums["tolerance"])),
-    "f1_of_curves": lambda sums: np.nan_to_num(f1(sums["tolerance"])),
-    "continuity": lambda sums: np.asarray(crossing_continuity(sums["events"])["balanced"]),
-    "row_error_all_px": lambda sums: quotient(sums["all_px"], sums["rows"]).mean(axis=-1),
-    "iou": lambda sums: iou(sums["confusion"]),
-    "identity_accuracy": lambda sums: identity_accuracy(sums["confusion"]),
+# By name: the sums that a figure needs, and how it follows from them. A curve that is not there scores 0.
+FIGURES: Mapping[str, tuple[tuple[str, ...], Figure]] = {
+    "tolerance_f1_2px": (("tolerance",), lambda sums: mean_of_curves(f1(sums["tolerance"]))),
+    "recall": (("tolerance",), lambda sums: mean_of_curves(recall(sums["tolerance"]))),
+    "f1_of_curves": (("tolerance",), lambda sums: np.nan_to_num(f1(sums["tolerance"]))),
+    "continuity": (("events",), lambda sums: np.asarray(crossing_continuity(sums["events"])["balanced"])),
+    "row_error_all_px": (("all_px", "rows"), lambda sums: quotient(sums["all_px"], sums["rows"]).mean(axis=-1)),
+    "iou": (("confusion",), lambda sums: iou(sums["confusion"])),
+    "identity_accuracy": (("confusion",), lambda sums: identity_accuracy(sums["confusion"])),
 }
 PRIMARY = ("tolerance_f1_2px", "continuity")
 
@@ -70,25 +70,20 @@ class Results:
             reading: `native`, `decoder`, or a variant of the arm
         """
         if self.oracles is not None and arm in self.oracles["baselines"]:
-            found = self.oracles["baselines"][arm]["logs"]
-        else:
-            trial = self.trials[arm][seed]
-            stored = {"native": trial["logs"], "decoder": trial["decoder_logs"], **trial["variants"]}
-            found = stored[reading]
-        return {name: np.asarray(values, np.float64) for name, values in found.items()}
+            return self.oracles["baselines"][arm]["logs"]
+        trial = self.trials[arm][seed]
+        return {"native": trial["logs"], "decoder": trial["decoder_logs"], **trial["variants"]}[reading]
 
     def shortfall(self, arm: str, seed: int) -> float:
         """How far F1 on curves a width apart stays below the arm's own oracle."""
         return self.ceiling(arm, seed) - self.apart(arm, seed)
 
     def ceiling(self, arm: str, seed: int) -> float:
-        counts = np.asarray(self.trials[arm][seed]["ceiling_logs"]["tolerance"]).sum(axis=0)
-        return float(FIGURES["tolerance_f1_2px"]({"tolerance": counts}))
+        return float(figure_of("tolerance_f1_2px", self.trials[arm][seed]["ceiling_logs"]))
 
     def apart(self, arm: str, seed: int) -> float:
         """F1 on curves a width apart."""
-        some = chosen_sums(self.sums(arm, seed), shifted_at(self.logs, 1.0))
-        return float(FIGURES["tolerance_f1_2px"]({name: values.sum(axis=0) for name, values in some.items()}))
+        return float(self.value(arm, seed, "tolerance_f1_2px", shifted_at(self.logs, 1.0)))
 
     def untrained(self, arm: str, seed: int) -> bool:
         """Whether nothing may be concluded from the arm."""
@@ -98,7 +93,11 @@ class Results:
         self, arm: str, seed: int, figure: str, where: np.ndarray, *, reading: str = "native"
     ) -> tuple[np.ndarray, Draws]:
         """A figure of some logs, and of each draw of them; draws of the same logs are paired."""
-        return figure_and_draws(FIGURES[figure], chosen_sums(self.sums(arm, seed, reading=reading), where))
+        return figure_and_draws(figure, chosen_sums(self.sums(arm, seed, reading=reading), where))
+
+    def value(self, arm: str, seed: int, figure: str, where: np.ndarray, *, reading: str = "native") -> np.ndarray:
+        """A figure of some logs alone."""
+        return figure_of(figure, chosen_sums(self.sums(arm, seed, reading=reading), where))
 
     @property
     def meeting(self) -> np.ndarray:
@@ -107,7 +106,7 @@ class Results:
 
 
 def chosen_sums(sums: Sums, where: np.ndarray) -> Sums:
-    return {name: values[where] for name, values in sums.items()}
+    return {name: np.asarray(values)[where] for name, values in sums.items()}
 
 
 @functools.cache
@@ -115,14 +114,20 @@ def weights_of(units: int) -> Float[np.ndarray, "draws units"]:
     return draw_weights(units)
 
 
-def figure_and_draws(figure: Figure, sums: Sums) -> tuple[np.ndarray, Draws]:
+def figure_of(figure: str, sums: Sums) -> np.ndarray:
+    """A figure of the sums of logs."""
+    needs, made = FIGURES[figure]
+    return np.asarray(made({name: np.asarray(sums[name], np.float64).sum(axis=0) for name in needs}))
+
+
+def figure_and_draws(figure: str, sums: Sums) -> tuple[np.ndarray, Draws]:
     """Of the sums of units that are drawn again."""
-    [units] = {len(values) for values in sums.values()}
+    needs, made = FIGURES[figure]
+    some = {name: np.asarray(sums[name], np.float64) for name in needs}
+    units = len(some[needs[0]])
     weights = weights_of(units)
-    drawn = {
-        name: (weights @ values.reshape(units, -1)).reshape(-1, *values.shape[1:]) for name, values in sums.items()
-    }
-    return np.asarray(figure({name: values.sum(axis=0) for name, values in sums.items()})), np.asarray(figure(drawn))
+    drawn = {name: (weights @ v.reshape(units, -1)).reshape(-1, *v.shape[1:]) for name, v in some.items()}
+    return figure_of(figure, some), np.asarray(made(drawn))
 
 
 def by_curve(sums: Sums, logs: Sequence[Log], where: np.ndarray) -> Sums:
@@ -169,8 +174,8 @@ def load_results(out: Path) -> Results:
                 f"{trial['arm']} of {out} was measured on {count} logs, and the preset {plan['preset']} now has "
                 f"{len(logs)}; run it again into another folder.",
             )
-            trials.setdefault(trial["arm"], {})[trial["seed"]] = trial
-    single = {trial["arm"]: trial for trial in stored if trial["arm"] in (CONTROL, ORACLES)}
+            trials.setdefault(trial["arm"], {})[trial["seed"]] = with_arrays(trial)
+    single = {trial["arm"]: with_arrays(trial) for trial in stored if trial["arm"] in (CONTROL, ORACLES)}
     return Results(
         name=plan["preset"],
         preset=preset,
@@ -182,6 +187,8 @@ def load_results(out: Path) -> Results:
     )
 
 
-def known(values: Iterable[float]) -> list[float]:
-    """Those that are numbers."""
-    return [value for value in values if np.isfinite(value)]
+def with_arrays(found: Any) -> Any:
+    """Stored values, of which lists of lists, such as what is kept log by log, are arrays."""
+    if isinstance(found, Mapping):
+        return {name: with_arrays(item) for name, item in found.items()}
+    return np.asarray(found) if isinstance(found, list) and found and isinstance(found[0], list) else found

@@ -46,7 +46,7 @@ def summary(out: Path) -> dict[str, Any]:
         InputError: there is no comparison in it.
     """
     results = load_results(out)
-    return plain(
+    return rounded(
         {
             "schema": 1,
             "preset": results.name,
@@ -65,6 +65,16 @@ def summary(out: Path) -> dict[str, Any]:
             "survey": SURVEY,
         }
     )
+
+
+def rounded(value: Any) -> Any:
+    """Plain values of six decimals at most."""
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [rounded(item) for item in value]
+    value = plain(value)
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def arm_summary(results: Results, arm: str) -> dict[str, Any]:
@@ -125,7 +135,7 @@ def diagnostics(results: Results, arm: str, seed: int) -> list[dict[str, Any]]:
             "box_recall": {reading: float(found["found"].mean() / 2) for reading, found in boxes.items()},
         }
         readings = ("native", *trial["variants"])
-        row["recall"] = {r: float(results.drawn(arm, seed, "recall", where, reading=r)[0]) for r in readings}
+        row["recall"] = {r: float(results.value(arm, seed, "recall", where, reading=r)) for r in readings}
         rows.append(row)
     return rows
 

@@ -262,8 +262,8 @@ def oracle_tables(results: Results) -> list[str]:
     return [
         told,
         table(["what is given", *(f"{px} px strokes" for px in strokes)], rows),
-        f"IoU of curve boxes with their best anchor: {fits}. Overlap of true boxes differs from (w-s)/(w+s) by {away:.3f} "
-        f"at most. Of a label's single class a pixel, the true strokes' own IoU where curves meet: {label}.",
+        f"IoU of curve boxes with their best anchor: {fits}. Overlap of true boxes differs from (w-s)/(w+s) by "
+        f"{away:.3f} at most. Of a label's single class a pixel, the true strokes' own IoU where curves meet: {label}.",
     ]
 
 
