@@ -11,6 +11,7 @@ import numpy as np
 from veerjax.comparison.arms import ARMS
 from veerjax.comparison.control import LEAST_AP50
 from veerjax.comparison.design import Log, design
+from veerjax.comparison.exhibited import INKS, labels_png, png
 from veerjax.comparison.oracles import formula
 from veerjax.comparison.presets import preset_of
 
@@ -188,3 +189,40 @@ def whole(folder: Path, *, seeds: int = 1, **shares: Mapping[str, float]) -> Pat
         trial(arm, seed, {"ceiling": share["native"], **share}) for arm, share in arms.items() for seed in range(seeds)
     ]
     return folder_of(folder, *made, control(), oracles())
+
+
+def shown(arm: str) -> dict[str, Any]:
+    """What a run stores of an arm for the exhibit: two upright lines at every step, read without an error."""
+    preset = preset_of(PRESET)
+    height, width = preset.height, preset.width
+    steps = []
+    for ink in INKS:
+        for separation in preset.separations:
+            left, wide = 8, 40
+            columns = [left + wide // 2, left + wide // 2 + round(separation * wide)]
+            strokes = np.zeros((2, height, width), bool)
+            for curve, column in enumerate(columns):
+                strokes[curve, :, column : column + 3] = True
+            image = np.where(strokes.any(axis=0), 40, 240).astype(np.uint8)
+            step = {
+                "ink": ink,
+                "separation": separation,
+                "log": f"shifted/{ink}",
+                "image": png(image),
+                "labels": labels_png(strokes),
+                "f1": 0.5 + separation / 2,
+                "formula": formula(separation),
+            }
+            if ARMS[arm].boxes:
+                sides = [
+                    [0.0, left + k * separation * wide, height, left + wide + k * separation * wide] for k in (0, 1)
+                ]
+                states = ["chosen", "chosen" if separation > 0.33 else "dropped"]
+                step["boxes"] = [
+                    {"box": side, "score": 0.9 - k / 10, "state": state, "curve": k + 1 if state == "chosen" else None}
+                    for k, (side, state) in enumerate(zip(sides, states, strict=True))
+                ]
+                step["overlap"] = formula(separation) if separation > 0.33 else None
+                step["true_overlap"] = formula(separation)
+            steps.append(step)
+    return {"arm": arm, "height": height, "width": width, "steps": steps}
