@@ -78,6 +78,7 @@ def markdown(results: Results, *, plots: Sequence[str]) -> str:
             [[f["claim"], f"**{f['verdict']}**", evidence(f["evidence"])] for f in results["falsifiers"]],
         ),
         "## Every seed",
+        "![Both primary measures of every seed](seeds.png)" if "seeds" in plots else "",
         seeds_table(results),
         "## Primary contrasts",
         "Paired over the logs of a seed; p adjusted by Holm over all contrasts of the seed; equivalent: two one-sided "

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
 
 from veerjax.report.canvas import LIGHT, figure, label, legend, png
 
@@ -103,7 +102,7 @@ def separations(axes: Axes, results: Results) -> None:
     steps = [row["separation"] for row in next(iter(results["sweep"].values()))["all"]]
     axes.set_xscale("log")
     axes.set_xticks(places(steps), [f"{step:g}".lstrip("0") or "0" for step in steps])
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks([], minor=True)
     axes.axvline(HALF, color=LIGHT.muted, linewidth=0.8, linestyle=":")
 
 
