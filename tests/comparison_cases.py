@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from veerjax.comparison.arms import ARMS
@@ -14,6 +15,8 @@ from veerjax.comparison.design import Log, design
 from veerjax.comparison.exhibited import INKS, labels_png, png
 from veerjax.comparison.oracles import formula
 from veerjax.comparison.presets import preset_of
+from veerjax.labels import label_of
+from veerjax.types import Batch
 
 PRESET = "cpu"
 TRUE = 200  # pixels of a curve
@@ -226,3 +229,16 @@ def shown(arm: str) -> dict[str, Any]:
                 step["true_overlap"] = formula(separation)
             steps.append(step)
     return {"arm": arm, "height": height, "width": width, "steps": steps}
+
+
+def with_strokes(batch: Batch, strokes: np.ndarray) -> Batch:
+    """A batch whose curves are these upright strokes."""
+    columns = np.arange(strokes.shape[3]) + 0.5
+    centreline = (strokes * columns).sum(axis=3) / np.maximum(strokes.sum(axis=3), 1)
+    return replace(
+        batch,
+        strokes=jnp.asarray(strokes),
+        label=jnp.asarray(np.stack([label_of(one) for one in strokes])),
+        centreline=jnp.asarray(centreline, jnp.float32),
+        presence=jnp.asarray(strokes.any(axis=3)),
+    )
