@@ -106,6 +106,7 @@ def trial(arm: str, seed: int, share: Mapping[str, float], *, continuity: float 
         "ms_per_image": 3.0,
         "seconds": {"train": 1.0, "evaluate": 1.0},
         "meeting": figures,
+        "variant_meeting": {} if ARMS[arm].boxes else dict.fromkeys(ARMS[arm].variants, figures),
         "decoder": figures,
         "logs": stored("native"),
         "decoder_logs": stored("native"),

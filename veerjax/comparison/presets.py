@@ -100,7 +100,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             angles=(90.0, 45.0, 20.0),
             logs=3,
             closer_logs=6,
-            meeting_logs=2,
+            meeting_logs=4,
             tuning_logs=32,
             control_logs=64,
         ),

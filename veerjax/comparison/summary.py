@@ -87,6 +87,7 @@ def arm_summary(results: Results, arm: str) -> dict[str, Any]:
         "seed": first["seed"],
         **meeting,
         "decoder": first["decoder"],
+        "variants": first["variant_meeting"],
         "diagnostics": diagnostics(results, arm, min(trials)) if ARMS[arm].boxes else None,
         "seeds": [seed_summary(results, arm, seed) for seed in trials],
     }

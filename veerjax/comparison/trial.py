@@ -74,8 +74,10 @@ def run_trial(
     cost = trained.weights.model.cost((1, preset.height, preset.width, told.model.channels))
     test = log_set(logs, preset)
     sums, times = read_all(trained, test)
+    # Of arms of boxes there are many, each for a primary measure alone.
     variants = {
-        variant: read_all(trained.read_with(*items), test, whole=False)[0] for variant, items in arm.variants.items()
+        variant: read_all(trained.read_with(*items), test, whole=not arm.boxes)[0]
+        for variant, items in arm.variants.items()
     }
     found = {
         "schema": 1,
@@ -91,6 +93,10 @@ def run_trial(
         "ms_per_image": 1000 * statistics.median(times),
         "seconds": {"train": done - begun, "evaluate": time.monotonic() - done},
         "meeting": with_intervals(chosen(sums["native"], meeting(logs)), NATIVE),
+        "variant_meeting": {
+            variant: with_intervals(chosen(found["native"], meeting(logs)), NATIVE)
+            for variant, found in ({} if arm.boxes else variants).items()
+        },
         "decoder": with_intervals(chosen(sums["decoder"], meeting(logs)), PRIMARY),
         "logs": kept(sums["native"]),
         "decoder_logs": kept(sums["decoder"]),

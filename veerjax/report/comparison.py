@@ -118,10 +118,13 @@ def cells(figures: Mapping[str, Any], columns: Sequence[tuple[str, Sequence[str]
 
 
 def rows_of(results: Results) -> list[tuple[str, Mapping[str, Any]]]:
-    """The arms, and below them what needs no training."""
-    oracles = results["oracles"]
+    """The arms, each with its variants, and below them what needs no training."""
+    oracles, rows = results["oracles"], []
+    for arm, of in results["arms"].items():
+        rows.append((arm, of))
+        rows += [(f"{arm}, {name}", {**v, "about": f"{of['about']}, {name}"}) for name, v in of["variants"].items()]
     baselines = {} if oracles is None else oracles["baselines"]
-    return [*results["arms"].items(), *((name.replace("_", " "), found) for name, found in baselines.items())]
+    return [*rows, *((name.replace("_", " "), found) for name, found in baselines.items())]
 
 
 def main_table(results: Results) -> str:
