@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import comparison_cases as cases
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -106,6 +107,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         return {"arm": trial[0], "seed": trial[1]}
 
     monkeypatch.setattr(run, "run_one", run_one)
+    monkeypatch.setattr(run, "config_of", lambda *given, **more: None)
     return done
 
 
@@ -193,15 +195,15 @@ def test_results_of_another_edition_are_refused(tmp_path: Path) -> None:
 
 def test_boxes_answer_for_one_true_box_each() -> None:
     true = jnp.array([[0.0, 0, 10, 10], [0, 2, 10, 12]])
-    twice = jnp.stack([true[0], true[0]])
+    twice, counted = jnp.stack([true[0], true[0]]), jax.jit(box_counts)
     there = jnp.ones(2)
-    assert int(box_counts(true, there, true)["found"]) == 2
-    assert int(box_counts(true[::-1], there, true)["found"]) == 2
+    assert int(counted(true, there, true)["found"]) == 2
+    assert int(counted(true[::-1], there, true)["found"]) == 2
     # Both lie on one curve; the true boxes overlap by .67, so either would pass for the other one.
-    assert int(box_counts(twice, there, true)["found"]) == 2
-    assert int(box_counts(twice, jnp.array([1.0, 0]), true)["found"]) == 1
+    assert int(counted(twice, there, true)["found"]) == 2
+    assert int(counted(twice, jnp.array([1.0, 0]), true)["found"]) == 1
     apart = true.at[1].add(jnp.array([0.0, 20, 0, 20]))
-    found = box_counts(twice, there, apart)
+    found = counted(twice, there, apart)
     assert int(found["found"]) == 1
     assert float(found["overlap"]) == 1
     assert float(found["true_overlap"]) == 0
@@ -213,7 +215,8 @@ def test_curves_without_names_are_named_as_suits_them_best() -> None:
     truth = blank(jnp.zeros((2, 20, 24, 1)))
     truth = cases.with_strokes(truth, strokes)
     said = sure_of(jnp.asarray(np.stack([strokes[0], strokes[1][::-1]])))
-    named, found = best_order(said, native_trace(said, joint=False), truth)
+    read = jax.jit(lambda said: best_order(said, native_trace(said, joint=False), truth))
+    named, found = read(said)
     np.testing.assert_array_equal(named.label, np.broadcast_to(np.asarray(truth.label), (2, 20, 24)))
     np.testing.assert_allclose(found.x, truth.centreline)
 
