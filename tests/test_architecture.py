@@ -17,6 +17,7 @@ ROOMS = [
     {"performance"},
     {"report"},
     {"jobs"},
+    {"comparison"},
     {"cli", "__main__", "__init__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names}

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from veerjax.comparison.oracles import sure_of
 from veerjax.config import Config, load_config_file, with_overrides
 from veerjax.data.rendered import rendered_batches
 from veerjax.jobs.evaluate import Evaluation, run_evaluation
@@ -32,17 +33,17 @@ from veerjax.metrics.ceilings import best_strokes
 from veerjax.metrics.parts import DEFAULT
 from veerjax.metrics.scores import figures_of, measure
 from veerjax.models import build_model
+from veerjax.performance.equal_work import steps_within
 from veerjax.performance.timing import timed
 from veerjax.training.loop import train
 from veerjax.training.memory import needed_bytes, peak_bytes
 from veerjax.training.sharding import data_mesh
-from veerjax.types import Batch, Prediction, blank
+from veerjax.types import Batch, blank
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODELS = ("fcn32s", "fcn16s", "fcn8s", "deeplab", "veernet", "unet", "rowwise", "set_prediction")
 CONFIGS_OF_ALL = ("unet", *(name for name in MODELS if name != "unet"), "faster_rcnn", "mask_rcnn")
 LOSSES = ("dice", "tversky", "lovasz", "focal", "symmetric_cross_entropy")
-PASSES = 3  # forward passes that a training step costs: itself, and the gradients of inputs and of kernels
 FIGURES = {  # of an evaluation, by their dotted keys
     "IoU bg": "iou.pooled.0",
     "IoU 1": "iou.pooled.1",
@@ -88,12 +89,6 @@ def small(config: Config, *, seed: int, steps: int, size: int) -> Config:
     return with_overrides(config, overrides)
 
 
-def step_flops(config: Config) -> int:
-    """The operations of a training step by the definition of the layers, whatever is done again for want of memory."""
-    model = build_model(config.model, config.loss)
-    return PASSES * model.cost((config.batch, config.data.height, config.data.width, config.model.channels)).flops
-
-
 def model_runs(arguments: argparse.Namespace) -> dict[str, Callable[[int], Config]]:
     """Each architecture's config at as many steps as the budget of operations allows."""
 
@@ -102,7 +97,7 @@ def model_runs(arguments: argparse.Namespace) -> dict[str, Callable[[int], Confi
 
         def at(seed: int) -> Config:
             once = small(config, seed=seed, steps=1, size=arguments.size)
-            return small(config, seed=seed, steps=max(int(arguments.flops // step_flops(once)), 1), size=arguments.size)
+            return small(config, seed=seed, steps=steps_within(arguments.flops, once), size=arguments.size)
 
         return at
 
@@ -227,23 +222,17 @@ def spoilt() -> dict[str, Callable[[Batch], Batch]]:
     }
 
 
-def answer(batch: Batch) -> Prediction:
-    """What a network would say that is sure of these strokes; curve 1 lies above curve 2, as in every label."""
-    masks = batch.strokes.astype(jnp.float32)
-    label = jnp.where(batch.strokes[:, 0], 1, jnp.where(batch.strokes[:, 1], 2, 0))
-    evidence = jnp.log(masks + 1e-7)
-    return Prediction(
-        masks=masks, row_log_prob=jax.nn.log_softmax(evidence, axis=-1), presence=masks.max(axis=-1), label=label
-    )
-
-
 def errors(arguments: argparse.Namespace) -> None:
     """The table of `spoilt`; polylines are those of the truth, so only the columns of pixels say anything."""
     keys = {name: key for name, key in OF_LOSSES.items() if "error" not in name and "F1@" not in name}
     size = {"height": 512, "width": 256, "batch": 8}
     batches = list(rendered_batches("one_pixel", split="test", count=arguments.logs, **size))
     lines = [f"| one_pixel, {arguments.logs} test logs | ink | {' | '.join(keys)} |", "| --- " * (len(keys) + 2) + "|"]
-    scores = jax.jit(lambda found, batch: measure(answer(found), true_trace(batch, present=True), batch, parts=DEFAULT))
+
+    def score(found: Batch, batch: Batch) -> dict[str, Any]:
+        return measure(sure_of(found.strokes), true_trace(batch, present=True), batch, parts=DEFAULT)
+
+    scores = jax.jit(score)
     for name, change in spoilt().items():
         sums, ink = [], np.zeros(2)
         for batch in batches:

@@ -7,6 +7,7 @@ from veerjax import runtime
 from veerjax.cli.arguments import Parser
 from veerjax.cli.benchmark import add_benchmark
 from veerjax.cli.checkpoint import add_checkpoint
+from veerjax.cli.compare import add_compare
 from veerjax.cli.data import add_data
 from veerjax.cli.demo import add_demo
 from veerjax.cli.digitize import add_digitize
@@ -36,6 +37,16 @@ def parser() -> Parser:
     top = Parser(prog="veerjax", description="Scanned well logs to depth-indexed numbers.")
     top.add_argument("--version", action="version", version=f"veerjax {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (add_demo, add_train, add_evaluate, add_benchmark, add_digitize, add_data, add_checkpoint, add_env):
+    for add in (
+        add_demo,
+        add_train,
+        add_evaluate,
+        add_benchmark,
+        add_digitize,
+        add_compare,
+        add_data,
+        add_checkpoint,
+        add_env,
+    ):
         add(commands)
     return top

@@ -26,6 +26,7 @@ class Model:
     stride: int  # [px] windows should start at multiples of this
     least_px: int = 1  # a side of its training images: of shorter ones, a part of it would see padding alone
     least_by: str = "model.features"  # the key of the config that makes it so
+    training_cost: Callable[[tuple[int, int, int, int]], Cost] | None = None  # of a pass within the loss, if another
 
 
 def prediction_from_logits(logits: Float[Array, "batch height width 3"]) -> Prediction:

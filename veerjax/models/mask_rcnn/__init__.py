@@ -79,6 +79,16 @@ class Detector:
     def cost(self, image: tuple[int, int, int, int]) -> Cost:
         return forward_cost(self.net, image, train=False)
 
+    def training_cost(self, image: tuple[int, int, int, int]) -> Cost:
+        """Of a forward pass that learns, in which the heads answer for what is drawn."""
+        net = self.net.clone(regions=self.rcnn.samples, outlines=self.learned_masks)
+        return forward_cost(net, image, train=False)
+
+    @property
+    def learned_masks(self) -> int:
+        """Regions an image that the mask head learns from."""
+        return max(self.rcnn.samples // 4, 1)
+
     def loss(self, variables: Variables, batch: Batch, key: PRNGKeyArray) -> tuple[Float[Array, ""], Variables]:
         """The sum of the losses of proposals, of boxes and of masks, each over all images."""
         image, samples = with_channels(batch.image, self.config.channels), self.rcnn.samples
@@ -105,7 +115,7 @@ class Detector:
         total += box_loss(scores, own, drawn.target, drawn.category, counted)
         if self.net.mask_grid is not None:
             # Those with an object come first, and there are no more of them.
-            some = jax.tree.map(lambda leaf: leaf[:, : max(samples // 4, 1)], replace(drawn, counted=counted))
+            some = jax.tree.map(lambda leaf: leaf[:, : self.learned_masks], replace(drawn, counted=counted))
             some = replace(some, counted=some.counted & (some.category > 0))
             maps = self.outline(variables, levels, some.boxes, some.category)
             if self.rcnn.head == "rows":
@@ -280,6 +290,7 @@ def model_of(detector: Detector) -> Model:
         loss=detector.loss,
         predict=detector.predict,
         cost=detector.cost,
+        training_cost=detector.training_cost,
         stride=detector.net.stride,
         least_px=detector.net.stride,
     )

@@ -44,7 +44,8 @@ class Network(nn.Module):
     categories: int
     mask_grid: tuple[int, int] | None  # [cells] of the maps of a box; none: no mask head
     kinds: int = 1  # of maps of each category: its mask, or what `rows` reads
-    regions: int = 1  # an image, of which the box head judges each and the mask head two
+    regions: int = 1  # an image, that the box head judges
+    outlines: int = NUM_CURVES  # an image, that the mask head answers for
     remat: bool = False  # keep a stage's input alone for the gradient, and compute the rest of it once more
 
     @property
@@ -76,7 +77,7 @@ class Network(nn.Module):
         masks = None
         if self.mask_grid is not None:
             rows, columns = self.mask_grid
-            masks = self.outline(blank(NUM_CURVES, rows // 2, columns // 2))
+            masks = self.outline(blank(self.outlines, rows // 2, columns // 2))
         return levels, scores, code, masks
 
     def read(self, image: Images, *, train: bool) -> Levels:
