@@ -82,7 +82,7 @@ def decide(two: Two, *, may_swap: bool = True) -> Decision:
 
 def meetings_of(two: Two) -> tuple[Meeting, ...]:
     """The stretches of rows in which both curves are there and touch, and rows at which they change sides at once."""
-    both = two.presence.all(axis=0)
+    both = np.all(two.presence, axis=0)
     blank = np.maximum(two.first[0] - two.last[1], two.first[1] - two.last[0])
     near = both & (blank <= NEAR_PX)
     starts = np.flatnonzero(near & ~np.append(False, near[:-1]))
@@ -102,7 +102,7 @@ def meetings_of(two: Two) -> tuple[Meeting, ...]:
 
 def outside(meetings: Sequence[Meeting], two: Two) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each meeting the nearest rows before and after it, up to the next one, in which both curves are there."""
-    both = two.presence.all(axis=0)
+    both = np.all(two.presence, axis=0)
     found = []
     for index, meeting in enumerate(meetings):
         low = meetings[index - 1].stop if index else 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,16 +53,16 @@ def trace_curves(
     found = polylines(masks, places, wanted, track_px=track_px, config=config.rows)
     wraps = np.array([curve.wraps for curve in wanted])[:, None]
     beyond = np.where(wraps, np.floor((found.x - left_px) / track_px), 0.0)
-    x = found.x - beyond * track_px
+    x = np.asarray(found.x) - beyond * track_px
     features = row_features(places, found, masks, wanted=wanted, crossings=crossings)
-    presence = found.presence & ~torn_breaks(places)
+    presence = np.asarray(found.presence) & ~torn_breaks(places)
     return TracedCurves(
         x=x,
         lo=np.where(wraps, np.minimum(np.maximum(found.lo - beyond * track_px, left_px), x), found.lo),
         hi=np.where(wraps, np.maximum(np.minimum(found.hi - beyond * track_px, right_px), x), found.hi),
         wrap=np.where(presence, places.wrap + beyond.astype(np.int32), 0),
         presence=presence,
-        occluded=found.occluded & presence,
+        occluded=np.asarray(found.occluded) & presence,
         confidence=np.where(presence, row_confidence(features), 0.0),
         crossings=crossings,
     )
@@ -77,9 +78,10 @@ def read_as_declared(prediction: Prediction, wanted: Sequence[WantedCurve], *, c
         return prediction
     (one,) = classes
     masks = np.asarray(prediction.masks)
-    united = np.zeros_like(masks)
+    united: Any = np.zeros_like(masks)
     united[:, one] = 1 - (1 - masks[:, one]) * (1 - config.other_map * masks[:, 1 - one])
-    return Prediction(masks=united, row_log_prob=np.log(np.maximum(united, TINY)), presence=united.max(axis=-1))
+    log_prob: Any = np.log(np.maximum(united, TINY))
+    return Prediction(masks=united, row_log_prob=log_prob, presence=united.max(axis=-1))
 
 
 def torn_breaks(places: Places) -> np.ndarray:

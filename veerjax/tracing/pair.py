@@ -47,10 +47,12 @@ class Pair:
     """Two curves, and what is known of them. All rows have `count` stretches, and a last state, absence."""
 
     found: Stretches
-    own: Float[Array, "2 count"]  # 1 for stretches of the curve's own class, `other_class` for others, 0 for none
+    own: Float[
+        Array | np.ndarray, "2 count"
+    ]  # 1 for stretches of the curve's own class, `other_class` for others, 0 for none
     presence: Float[Array, "rows 2"]  # probability that ink of the curve's class is in the row
-    taken: Float[Array, "rows count"]  # cost of stretches that curves outside the pair are on
-    seed: Float[Array, "rows 2"]  # [px] where a seed puts each curve, NaN without one
+    taken: Float[Array | np.ndarray, "rows count"]  # cost of stretches that curves outside the pair are on
+    seed: Float[Array | np.ndarray, "rows 2"]  # [px] where a seed puts each curve, NaN without one
 
 
 @partial(jax.jit, static_argnames=("costs", "same_class"))
