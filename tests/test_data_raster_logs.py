@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import jax
@@ -84,7 +85,8 @@ def test_real_curves_read_back_bit_for_bit(data_dir, las_dir):
         assert example.centreline.tobytes() == window.centreline.tobytes()
         np.testing.assert_array_equal(example.presence, window.presence)
         np.testing.assert_array_equal(example.label, label_of(example.strokes))
-        assert example.metadata["curves"] == [dataclasses.asdict(curve.scale) for curve in window.curves]
+        scales = [dataclasses.asdict(curve.scale) for curve in window.curves]
+        assert example.metadata["curves"] == json.loads(json.dumps(scales))
         depths = window.depth_top_ft, window.depth_bottom_ft
         assert (example.metadata["depth_top_ft"], example.metadata["depth_bottom_ft"]) == depths
 
