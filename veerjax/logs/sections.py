@@ -45,6 +45,7 @@ class Track:
     right_px: float  # of its right edge
     curves: tuple[CurveScale, ...]  # any number; those of one class have seeds
     grid: Grid | None = None  # that the edges were declared on
+    straighten: bool = True  # whether the edges and rows follow its grid where that drifts and tilts
 
     def __post_init__(self) -> None:
         edges = f"a [[track]] runs from left_px {self.left_px:g} to right_px {self.right_px:g}"
@@ -64,12 +65,6 @@ class Track:
                     f"{edges}, and the seed of {curve.mnemonic} at row {row:g} has the x {x:g}; a seed must lie on its"
                     " track.",
                 )
-
-    def edges(
-        self, row_px: Float64[np.ndarray, " rows"]
-    ) -> tuple[Float64[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
-        """The left and the right edge [px] at rows of the scan, as they are declared: the same in all rows."""
-        return np.full(len(row_px), self.left_px), np.full(len(row_px), self.right_px)
 
 
 @dataclass(frozen=True, kw_only=True)
