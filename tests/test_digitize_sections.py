@@ -316,7 +316,7 @@ def test_extras_without_a_calibration_are_refused(tmp_path, capsys):
 
 
 def test_ink_is_explained_by_curves_and_not_by_the_grid(tmp_path):
-    (tmp_path / "c.toml").write_text(CALIBRATION)
+    (tmp_path / "c.toml").write_text(CALIBRATION.replace("left_px", "straighten = false\nleft_px"))
     calibration = read_calibration(tmp_path / "c.toml")
     image = np.full((2 * HEIGHT + 20, WIDTH), 240, np.uint8)
     image[:, ::25], image[::20] = 60, 60  # a grid

@@ -81,7 +81,8 @@ def draw_curve(pen: ImageDraw.ImageDraw, curves: Curves, curve: int) -> None:
     wrap = getattr(curves, "wrap", np.zeros((curve + 1, len(x)), int))[curve]
     there = presence & np.isfinite(x)
     row_px = getattr(curves, "row_px", lambda _: np.arange(len(x)) + 0.5)
-    y, y_lo, y_hi = (row_px(part) - 0.5 for part in (x, lo, hi))  # ImageDraw puts pixel centres at whole numbers
+    # ImageDraw puts pixel centres at whole numbers.
+    y, y_lo, y_hi = (np.floor(row_px(part)) for part in (x, lo, hi))
     goes_on = np.append(there[:-1] & there[1:] & (np.diff(wrap) == 0), False)  # else it is at the other edge
     place = curve % len(COLOURS)  # in the palette
     for row in map(int, np.flatnonzero(there)):
