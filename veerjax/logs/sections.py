@@ -14,6 +14,7 @@ from veerjax.logs.scales import CurveScale, DepthScale
 
 MAIN, REPEAT, IGNORE = "main", "repeat", "ignore"
 ROLES = (MAIN, REPEAT, IGNORE)
+ROUNDING_PX = 1e-6  # tracks that share an edge may be written with edges that differ by less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ class Section:
         require(len(self.tracks) >= 1, "it has no [[track]]; it needs at least one.")
         for one, other in pairwise(sorted(self.tracks, key=lambda track: track.left_px)):
             require(
-                one.right_px <= other.left_px,
+                one.right_px <= other.left_px + ROUNDING_PX,
                 f"the tracks from {one.left_px:g} to {one.right_px:g} px and from {other.left_px:g} to"
                 f" {other.right_px:g} px overlap; give the curves of one track together.",
             )
