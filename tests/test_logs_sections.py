@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from veerjax.errors import InputError
-from veerjax.logs.calibration import CurveScale, Grid, Track, read_calibration
+from veerjax.logs.calibration import CurveScale, DepthScale, Grid, Section, Track, read_calibration
 from veerjax.logs.grid_lines import track_lines
 
 GOOD = """
@@ -263,3 +263,13 @@ def test_the_calibration_in_the_documentation_is_valid(read):
     calibration = read(text.partition("```toml\n")[2].partition("```")[0])
     assert [curve.mnemonic for curve in calibration.curves] == ["GR", "CALI", "ILD", "ILM"]
     calibration.check_fits(20400, 1200)
+
+
+def test_tracks_that_share_an_edge_do_not_overlap_by_a_rounding_error():
+    gamma, other = (CurveScale(curve_class=1, mnemonic=name, unit="", left=0.0, right=1.0) for name in ("A", "B"))
+    edge = float(np.nextafter(1770.04, 2000.0))
+    tracks = (
+        Track(left_px=1020.04, right_px=edge, curves=(gamma,)),
+        Track(left_px=1770.04, right_px=2520.04, curves=(other,)),
+    )
+    assert Section(depth=DepthScale(unit="ft", anchors=((0, 0), (9, 9))), tracks=tracks).tracks == tracks
