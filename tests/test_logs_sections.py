@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from veerjax.errors import InputError
-from veerjax.logs.calibration import CurveScale, Grid, Track, read_calibration
+from veerjax.logs.calibration import CurveScale, DepthScale, Grid, Section, Track, read_calibration
+from veerjax.logs.grid_lines import track_lines
 
 GOOD = """
 page = 2
@@ -124,13 +125,13 @@ def test_a_calibration_of_sections_says_what_its_file_says(read):
     np.testing.assert_allclose(calibration.sections[2].depths(9999)[[0, -1]], [5100.05, 5149.95])
 
 
-def test_edges_in_lines_of_a_grid_are_px_and_the_same_in_every_row(read):
+def test_edges_in_lines_of_a_grid_are_px_and_its_lines_are_those_between(read):
     text = changed("left_division = 0\nright_division = 10", "left_division = 2.5\nright_division = 5")
     track = read(text).sections[0].tracks[0]
     assert (track.left_px, track.right_px) == (165, 290)
-    left, right = track.edges(np.arange(5) + 0.5)
-    assert left.tolist() == [165] * 5
-    assert right.tolist() == [290] * 5
+    np.testing.assert_allclose(track_lines(track), [0, 0.2, 0.6, 1])
+    assert track.straighten
+    assert not read(text.replace("left_division", "straighten = false\nleft_division")).sections[0].tracks[0].straighten
 
 
 @pytest.mark.parametrize(
@@ -262,3 +263,13 @@ def test_the_calibration_in_the_documentation_is_valid(read):
     calibration = read(text.partition("```toml\n")[2].partition("```")[0])
     assert [curve.mnemonic for curve in calibration.curves] == ["GR", "CALI", "ILD", "ILM"]
     calibration.check_fits(20400, 1200)
+
+
+def test_tracks_that_share_an_edge_do_not_overlap_by_a_rounding_error():
+    gamma, other = (CurveScale(curve_class=1, mnemonic=name, unit="", left=0.0, right=1.0) for name in ("A", "B"))
+    edge = float(np.nextafter(1770.04, 2000.0))
+    tracks = (
+        Track(left_px=1020.04, right_px=edge, curves=(gamma,)),
+        Track(left_px=1770.04, right_px=2520.04, curves=(other,)),
+    )
+    assert Section(depth=DepthScale(unit="ft", anchors=((0, 0), (9, 9))), tracks=tracks).tracks == tracks

@@ -45,9 +45,9 @@ def write_reading(folder: Path, read: Path, name: str, *, shift: float = 0.0, la
     """The files of `veerjax digitize` for a reading that is the truth, moved [fraction of the track, ft]."""
     scores = importlib.import_module("plotted_scores")
     truth = scores.read_truth(folder, name)
-    (track,), height = truth.calibration.tracks, read_scan(folder / f"{name}.tif").shape[0]
+    (track,), height = truth.section.tracks, read_scan(folder / f"{name}.tif").shape[0]
     index = np.arange(2 * np.ceil(truth.extent_ft[0]), 2 * truth.extent_ft[1] + 1) / 2
-    rows = truth.calibration.depth.depth(np.arange(height) + 0.5)
+    rows = truth.section.depth_scale.depth(np.arange(height) + 0.5)
     curves, columns = {}, {}
     for scale in track.curves:
         curves[scale.mnemonic] = scale.value(truth.averaged(scale, index - lag_ft) + shift, 0.0, 1.0)
@@ -64,8 +64,8 @@ def write_reading(folder: Path, read: Path, name: str, *, shift: float = 0.0, la
 def test_the_ink_lies_where_the_truth_and_the_calibration_say(tools: Any, drawn: tuple[Path, dict[str, Any]]) -> None:
     out, entry = drawn
     ink = read_scan(out / f"{entry['name']}.tif") < 128
-    calibration = read_calibration(out / f"{entry['name']}.toml")
-    track = calibration.tracks[0]
+    (section,) = read_calibration(out / f"{entry['name']}.toml").sections
+    track = section.tracks[0]
     assert entry["pairs"] == ["gr_cali"]
     assert ink.shape == tuple(entry["shape"])
     dark = ink.mean(axis=0)
@@ -76,14 +76,14 @@ def test_the_ink_lies_where_the_truth_and_the_calibration_say(tools: Any, drawn:
     truth = scores.read_truth(out, entry["name"])
     rows = np.arange(len(ink)) + 0.5
     for scale in track.curves:
-        place = truth.fraction(scale, calibration.depth.depth(rows))
+        place = truth.fraction(scale, section.depth_scale.depth(rows))
         x = track.left_px + place * (track.right_px - track.left_px)
         known = np.flatnonzero(np.isfinite(x))
         on_line = ink[known, np.clip(x[known].astype(int), 0, ink.shape[1] - 1)].mean()
         beside = ink[known, np.clip(x[known].astype(int) + 9, 0, ink.shape[1] - 1)].mean()
         assert on_line > (0.97 if scale.curve_class == 1 else 0.5)  # a dashed line has gaps
         assert beside < 0.35
-    assert 0 < np.isfinite(truth.fraction(track.curves[0], calibration.depth.depth(rows))).mean() < 1
+    assert 0 < np.isfinite(truth.fraction(track.curves[0], section.depth_scale.depth(rows))).mean() < 1
 
 
 @pytest.mark.slow

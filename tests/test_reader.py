@@ -15,6 +15,10 @@ def a_trace(x: np.ndarray, presence: np.ndarray) -> Trace:
     return Trace(x=pair, lo=pair - 1, hi=pair + 2, presence=both, confidence=both * 0.5, occluded=both & False)
 
 
+def upright(left: float, right: float, height: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(height, float(left)), np.full(height, float(right))
+
+
 @pytest.mark.parametrize(("height", "width"), [(400, 512), (300, 100), (200, 256)])
 def test_a_line_comes_back_to_where_it_was_at_any_resolution(height: int, width: int) -> None:
     left, working_width = 40, 256
@@ -22,7 +26,7 @@ def test_a_line_comes_back_to_where_it_was_at_any_resolution(height: int, width:
     slope = 0.3  # the same in px per row at every resolution
     working_x = 20 + slope * (np.arange(rows) + 0.5)
     found = a_trace(working_x, np.ones(rows, bool))
-    back = mapped_back(found, left=left, crop=(height, width), working=(rows, working_width))
+    back = mapped_back(found, edges=upright(left, left + width, height), working_edges=(0, working_width))
     across = working_width / width
     truth = left + (20 + slope * (np.arange(height) + 0.5) * rows / height) / across
     inner = slice(3, -3)
@@ -35,7 +39,7 @@ def test_absent_rows_stay_absent_and_neighbours_are_not_drawn_into_them() -> Non
     presence = np.ones(100, bool)
     presence[40:60] = False
     found = a_trace(np.where(presence, 30.0, 1e6), presence)
-    back = mapped_back(found, left=0, crop=(50, 64), working=(100, 128))
+    back = mapped_back(found, edges=upright(0, 64, 50), working_edges=(0, 128))
     assert np.isnan(back["x"][0, 20:30]).all()
     np.testing.assert_allclose(back["x"][0, :20], 15.0)
     assert np.isfinite(back["hi"][0, :20]).all()
@@ -45,7 +49,7 @@ def test_a_kick_of_one_working_row_survives_in_the_span() -> None:
     x = np.full(200, 50.0)
     found = a_trace(x, np.ones(200, bool))
     found.hi[:, 101] = 220.0
-    back = mapped_back(found, left=0, crop=(100, 128), working=(200, 256))
+    back = mapped_back(found, edges=upright(0, 128, 100), working_edges=(0, 256))
     assert back["hi"][0, 50] == 110.0
 
 

@@ -5,9 +5,10 @@ import pytest
 from planted import ROWS, SIZE, PlantedReader, traced
 
 from veerjax.errors import InputError
-from veerjax.jobs.sidecar import edge
+from veerjax.jobs.sidecar import knots
 from veerjax.jobs.values import EXTRAS, check_names, curve_rows, extras_of, values_of
 from veerjax.logs.calibration import Calibration, CurveScale, DepthScale, Section, Track, whole_scan
+from veerjax.logs.track_shape import TrackShape
 
 HEIGHT, WIDTH = SIZE
 IMAGE = np.full(SIZE, 255, np.uint8)
@@ -202,12 +203,13 @@ def test_extras_are_named_one_by_one_or_all_together():
 
 
 def test_values_follow_edges_that_drift_down_the_rows(monkeypatch):
-    def drifting(self, row_px):
-        return self.left_px + row_px / 10, self.right_px - row_px / 10
-
-    calibration = one(curve())
-    monkeypatch.setattr(Track, "edges", drifting)
-    (found,) = read(calibration, traced(64.0))
     drift = (ROWS + 0.5) / 10
-    np.testing.assert_allclose(curve_rows(found, 0).value, (64 - drift) / (256 - 2 * drift) * 256)
-    np.testing.assert_allclose(edge(found.left_px), drift)
+
+    def drifting(image, left_px, right_px, *, lines):
+        return TrackShape(left_px=left_px + drift, right_px=right_px + drift, tilt_px=np.zeros(HEIGHT))
+
+    monkeypatch.setattr("veerjax.jobs.crop.track_shape", drifting)
+    (found,) = read(one(curve()), traced(64.0))
+    np.testing.assert_allclose(curve_rows(found, 0).value, 64.0, atol=0.01)
+    np.testing.assert_allclose(found.x[0], 64 + drift)
+    np.testing.assert_allclose(knots(found.shape.left_px, first_row=7), [[7.5, 0.05], [306.5, 29.95]])

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from veerjax.config import require
-from veerjax.logs.calibration import Calibration, CurveScale, Track, read_calibration
+from veerjax.logs.calibration import Calibration, CurveScale, Section, Track, read_calibration
 from veerjax.logs.las import read_las
 from veerjax.logs.tables import read_pixels_csv
 from veerjax.metrics.crossings import FAR_STROKES, swap_counts
@@ -55,9 +55,15 @@ class Truth:
     values: dict[str, Float64[np.ndarray, " samples"]]  # NaN where null
 
     @property
+    def section(self) -> Section:
+        """The strip's only one."""
+        (section,) = self.calibration.sections
+        return section
+
+    @property
     def extent_ft(self) -> tuple[float, float]:
         """Between which depths the strip has curves."""
-        depths = [depth for _, depth in self.calibration.depth.anchors]
+        depths = [depth for _, depth in self.section.depth_scale.anchors]
         return depths[0], depths[-1]
 
     def fraction(self, scale: CurveScale, depth_ft: np.ndarray) -> np.ndarray:
@@ -98,7 +104,7 @@ class Rows:
 def rows_of(truth: Truth, track: Track, pixels: Mapping[str, np.ndarray]) -> Rows:
     """The pixel table of one track beside its truth."""
     row_px, width = pixels["row_px"], track.right_px - track.left_px
-    depth = truth.calibration.depth.depth(row_px)
+    depth = truth.section.depth_scale.depth(row_px)
     scales = sorted(track.curves, key=lambda scale: scale.curve_class)
     return Rows(
         depth_ft=depth,
@@ -111,7 +117,7 @@ def rows_of(truth: Truth, track: Track, pixels: Mapping[str, np.ndarray]) -> Row
 def tracks_of(folder: Path, read: Path, entry: Mapping[str, Any]) -> list[tuple[Track, Rows]]:
     """The tracks of a strip and what was read of them."""
     truth, name, found = read_truth(folder, entry["name"]), entry["name"], []
-    for number, track in enumerate(truth.calibration.tracks, start=1):
+    for number, track in enumerate(truth.section.tracks, start=1):
         pixels = read_pixels_csv(read / f"{name}{'' if number == 1 else f'.track{number}'}.pixels.csv")
         found.append((track, rows_of(truth, track, pixels)))
     return found

@@ -91,6 +91,7 @@ def write_pixels(track: TrackCurves, path: Path) -> None:
         confidence=track.confidence,
         presence=track.presence,
         numbers=column_numbers([curve.curve_class for curve in track.curves]) if declared else CURVES,
+        row_px=track.row_px(track.x) if track.shape.tilt_px.any() else None,
         flags={"wrap": track.wrap, "occluded": track.occluded} if declared else {},
     )
     write_pixels_csv(path, columns, first_row=track.first_row)

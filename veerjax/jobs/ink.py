@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from veerjax.jobs.crop import crop_of, section_part
 from veerjax.jobs.reader import TrackCurves
 from veerjax.logs.page import Page
 
@@ -41,15 +42,17 @@ def count_ink(grey: UInt8[np.ndarray, "height width"] | Page, track: TrackCurves
         grey: the scan
         track: its edges and curves
     """
-    left, right = int(np.ceil(track.left_px.max())), int(np.floor(track.right_px.min()))
-    ink = explained = 0
     height = track.x.shape[1]
+    crop = crop_of(section_part(grey, range(track.first_row, track.first_row + height)), track.shape)
+    left, right = int(np.ceil(crop.left_px)), int(np.floor(crop.right_px))
+    x, lo, hi = (crop.x(track.shape.fraction(part)) - left for part in (track.x, track.lo, track.hi))
+    lo, hi = np.where(track.presence, lo, np.inf), np.where(track.presence, hi, -np.inf)
+    ink = explained = 0
     for start in range(0, height, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, height)
-        block = np.asarray(grey[track.first_row + start : track.first_row + stop, left:right])
-        dark = ink_of(block)
-        near_px = half_stroke_px(dark, track.x[:, start:stop] - left) + BESIDE_PX
-        drawn = strokes_of(track, start, stop, left=left, width=right - left, near_px=near_px)
+        rows = range(start, min(start + BLOCK_ROWS, height))
+        dark = ink_of(crop.levels[start : rows.stop, left:right])
+        near_px = half_stroke_px(dark, x[:, start : rows.stop]) + BESIDE_PX
+        drawn = strokes_of(lo, hi, rows, width=right - left, near_px=near_px)
         ink += int(dark.sum())
         explained += int((dark & drawn).sum())
     return InkCount(ink=ink, explained=explained)
@@ -85,26 +88,29 @@ def half_stroke_px(dark: Bool[np.ndarray, "rows columns"], x: Float[np.ndarray, 
 
 
 def strokes_of(
-    track: TrackCurves, start: int, stop: int, *, left: int, width: int, near_px: int
+    lo: Float[np.ndarray, "curves height"],
+    hi: Float[np.ndarray, "curves height"],
+    rows: range,
+    *,
+    width: int,
+    near_px: int,
 ) -> Bool[np.ndarray, "rows columns"]:
     """The pixels between the least and the greatest x of a curve within `near_px` rows, and `near_px` beside them.
 
     Args:
-        track: its curves
-        start: first row of the section
-        stop: the row after the last
-        left: first column of the scan
+        lo: least x of each curve's stroke [px]; infinite where absent
+        hi: its greatest x [px]; likewise, below 0
+        rows: of the section that the pixels are of
         width: of the part [px]
         near_px: how near
     """
-    rows = slice(max(start - near_px, 0), min(stop + near_px, track.x.shape[1]))
-    there, outside = track.presence[:, rows], (near_px - start + rows.start, stop + near_px - rows.stop)
-    columns = left + np.arange(width) + 0.5
-    drawn = np.zeros((stop - start, width), bool)
-    for present, lo, hi in zip(there, track.lo[:, rows], track.hi[:, rows], strict=True):
+    around = slice(max(rows.start - near_px, 0), min(rows.stop + near_px, lo.shape[1]))
+    outside = (near_px - rows.start + around.start, rows.stop + near_px - around.stop)
+    columns = np.arange(width) + 0.5
+    drawn = np.zeros((len(rows), width), bool)
+    for starts, ends in zip(lo[:, around], hi[:, around], strict=True):
         least, most = (
-            np.pad(np.where(present, ends, absent), outside, constant_values=absent)
-            for ends, absent in ((lo, np.inf), (hi, -np.inf))
+            np.pad(px, outside, constant_values=absent) for px, absent in ((starts, np.inf), (ends, -np.inf))
         )
         windows = 2 * near_px + 1
         low = np.lib.stride_tricks.sliding_window_view(least, windows).min(axis=1) - near_px

@@ -1,6 +1,5 @@
 """From curves at the working resolution back to the rows and columns of the scan."""
 
-from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, Protocol, TypedDict
 
@@ -41,9 +40,8 @@ class RowFields(TypedDict):
 def mapped_back(
     found: Polylines,
     *,
-    left: int,
-    crop: Sequence[int],
-    working: Sequence[int],
+    edges: tuple[Float[np.ndarray, " height"], Float[np.ndarray, " height"]],
+    working_edges: tuple[float, float],
     wrapped_px: Float[np.ndarray, "curves rows"] | float = 0.0,
 ) -> RowFields:
     """Polylines at the working resolution as the row-wise fields of `TrackCurves`, in px of the scan.
@@ -52,13 +50,13 @@ def mapped_back(
 
     Args:
         found: at the working resolution
-        left: first column of the crop in the scan [px]
-        crop: its height and width [px]
-        working: its height and width at the working resolution [px]
+        edges: the track's left and right one in each row of the scan [px]
+        working_edges: the same at the working resolution [px]
         wrapped_px: what wraps have taken from x [working px], so that x is interpolated without them
     """
-    height, rows = crop[0], working[0]
-    across, down = working[1] / crop[1], rows / height
+    (left_px, right_px), (left, right) = edges, working_edges
+    height, rows = len(left_px), np.shape(found.x)[1]
+    across, down = (right - left) / (right_px - left_px), rows / height
     centres = (np.arange(height) + 0.5) * down
     own = own_rows(height, rows)
     first = np.clip(np.floor(np.arange(height) * down).astype(int), 0, rows - 1)
@@ -66,7 +64,7 @@ def mapped_back(
     presence = np.asarray(found.presence)[:, own]
 
     def columns(working_px: np.ndarray) -> np.ndarray:
-        return np.where(presence, left + working_px / across, np.nan)
+        return np.where(presence, left_px + (working_px - left) / across, np.nan)
 
     known, shift = np.asarray(found.presence), np.broadcast_to(wrapped_px, np.shape(found.x))
     x = np.stack([interpolated(centres, *pair) for pair in zip(found.x + shift, known, strict=True)]) - shift[:, own]

@@ -10,14 +10,16 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Float64, Int, UInt8
 
 from veerjax.config import require
+from veerjax.jobs.crop import as_levels, crop_of, section_part, shape_of
 from veerjax.jobs.mapping import mapped_back, own_rows, side_changes
 from veerjax.labels import CURVE_1
 from veerjax.logs.page import Page
 from veerjax.logs.scales import CurveScale
 from veerjax.logs.sections import IGNORE, MAIN, Calibration, Section, Track
+from veerjax.logs.track_shape import TrackShape, straight_shape
 from veerjax.logs.working import rescaled
 from veerjax.models.model import Variables
 from veerjax.tracing.classical import classical_batch
@@ -36,10 +38,10 @@ WINDOWS, WINDOW_PX = 4, 512  # that are read at once, a multiple of the devices,
 class TrackCurves:
     """The curves of one track in one section, row by row of the scan: those declared, or one of each class."""
 
-    left_px: Float[np.ndarray, " height"]  # the track's edges in the scan
-    right_px: Float[np.ndarray, " height"]
+    shape: TrackShape  # the track's edges in the scan, and how its rows tilt
     curves: tuple[CurveScale, ...]  # what they are declared to be; empty without a calibration
-    x: Float[np.ndarray, "curves height"]  # [px of the scan] where the curve crosses the row's centre; NaN where absent
+    # [px of the scan] between the row's edges, where the curve crosses the row's centre; NaN where absent
+    x: Float[np.ndarray, "curves height"]
     lo: Float[np.ndarray, "curves height"]  # [px] leftmost stroke in the row
     hi: Float[np.ndarray, "curves height"]  # [px] rightmost stroke in the row
     wrap: Int[np.ndarray, "curves height"]  # track widths to add to x; positive beyond the right edge
@@ -51,6 +53,10 @@ class TrackCurves:
     section: int = 1  # its number in the calibration
     number: int = 1  # of the track in the section
     role: str = MAIN
+
+    def row_px(self, x_px: Float[np.ndarray, "*curves height"]) -> Float64[np.ndarray, "*curves height"]:
+        """The row of the scan [px] at which a point of each row lies: lower or higher than the row, where rows tilt."""
+        return self.first_row + np.arange(self.x.shape[1]) + 0.5 + self.shape.lower_px(x_px)
 
 
 class TrackReader(ABC):
@@ -110,10 +116,10 @@ class TrackReader(ABC):
         height, width = grey.shape
         working = rescaled(as_levels(grey[:, 0:width]), self.width_px)
         found = jax.tree.map(lambda leaf: np.asarray(leaf)[0], self.trace(working))
-        rows = mapped_back(found, left=0, crop=grey.shape, working=working.shape)
+        shape = straight_shape(0.0, width, height=height)
+        rows = mapped_back(found, edges=(shape.left_px, shape.right_px), working_edges=(0.0, float(working.shape[1])))
         return TrackCurves(
-            left_px=np.zeros(height),
-            right_px=np.full(height, float(width)),
+            shape=shape,
             curves=(),
             wrap=np.zeros(rows["x"].shape, np.int32),
             crossings=side_changes(rows["x"], rows["presence"]),
@@ -128,7 +134,7 @@ class TrackReader(ABC):
         *,
         name: tuple[int, int] = (1, 1),
     ) -> TrackCurves:
-        """The declared curves of one track: cropped, rescaled to the working width, predicted, traced, mapped back.
+        """The declared curves of one track: straightened, rescaled to the working width, traced and mapped back.
 
         Args:
             grey: the scan
@@ -137,27 +143,29 @@ class TrackReader(ABC):
             name: numbers of the section and of the track
         """
         rows = section.row_range(len(grey))
-        left_px, right_px = track.edges(np.array(rows) + 0.5)
-        left, right = int(np.floor(left_px.min())), min(int(np.ceil(right_px.max())), grey.shape[1])
-        working = rescaled(as_levels(grey[rows.start : rows.stop, left:right]), self.width_px)
-        across, down = working.shape[1] / (right - left), len(working) / len(rows)
-        left_edge, right_edge = (float(edge.mean() - left) * across for edge in (left_px, right_px))
+        part = section_part(grey, rows)
+        shape = shape_of(part, track)
+        crop = crop_of(part, shape)
+        working = rescaled(crop.levels, self.width_px)
+        across, down = working.shape[1] / crop.levels.shape[1], len(working) / len(rows)
+        left_edge, right_edge = crop.left_px * across, crop.right_px * across
         right_edge = min(right_edge, working.shape[1])  # rounding may lift it above
+
+        def seed(row_px: float, x_px: float) -> tuple[float, float]:
+            row, fraction = shape.in_track(row_px - rows.start, x_px)
+            return float(np.clip(row, 0, len(rows) - 0.5)) * down, float(crop.x(np.clip(fraction, 0, 1))) * across
+
         wanted = [
             WantedCurve(
                 curve_class=curve.curve_class,
                 wraps=curve.wrap or curve.backup is not None,
-                seeds=tuple(
-                    ((row - rows.start) * down, float(np.clip((x - left) * across, left_edge, right_edge)))
-                    for row, x in curve.seeds
-                ),
+                seeds=tuple(seed(row, x) for row, x in curve.seeds),
             )
             for curve in track.curves
         ]
         found = self.trace_declared(working, wanted, left_px=left_edge, right_px=right_edge)
         return TrackCurves(
-            left_px=left_px,
-            right_px=right_px,
+            shape=shape,
             curves=track.curves,
             wrap=found.wrap[:, own_rows(len(rows), len(working))],
             crossings=tuple(replace(meeting, row=rows.start + meeting.row / down) for meeting in found.crossings),
@@ -167,9 +175,8 @@ class TrackReader(ABC):
             role=section.role,
             **mapped_back(
                 found,
-                left=left,
-                crop=(len(rows), right - left),
-                working=working.shape,
+                edges=(shape.left_px, shape.right_px),
+                working_edges=(left_edge, right_edge),
                 wrapped_px=found.wrap * (right_edge - left_edge),
             ),
         )
@@ -290,11 +297,6 @@ def check_grey(image: np.ndarray | Page) -> None:
         image.ndim == 2 and image.size > 0,
         f"the image has the shape {image.shape}; give a grey one of (height, width).",
     )
-
-
-def as_levels(grey: np.ndarray) -> np.ndarray:
-    """Bytes as they are, other grey levels as float32."""
-    return grey if grey.dtype == np.uint8 else grey.astype(np.float32)
 
 
 def as_unit_grey(image: np.ndarray) -> Float[np.ndarray, "height width"]:

@@ -16,10 +16,14 @@ from veerjax.logs.scales import CLIP_SHARE
 from veerjax.logs.sections import IGNORE, Calibration
 from veerjax.logs.tables import column_numbers
 
+BEND_PX = 1e-9  # in a row; what bends less is a straight line
 HOW = {
     "row": "row_px of a pixel table is the centre of a row of the scan; its depth lies on the straight line between the"
     " anchors around it, the first and the last line carried on",
-    "position": "x = curve_k_px, w = wrap_k, s = (x - left_px) / (right_px - left_px); a curve that wraps: s + w",
+    "position": "x = curve_k_px, w = wrap_k, s = (x - left_px) / (right_px - left_px); a curve that wraps: s + w; edges"
+    " and tilts are numbers, or [row_px, px] with straight lines between",
+    "tilt": "where tilt_px is not 0, a row is named as it runs through the middle of its track: x lies in the scan at"
+    " the row row_k_px = row_px + tilt_px * (s - 0.5), and is given between the edges of row_px",
     "value": "left + s * (right - left); on a log scale 10 ** (log10(left) + s * (log10(right) - log10(left))); where"
     " w is not 0 and the curve has a backup, with the backup's left and right",
     "off scale": "no value where s <= clip_share or s >= 1 - clip_share, of a curve with neither wrap nor backup; where"
@@ -100,8 +104,10 @@ def track_entry(name: str, track: TrackCurves) -> dict[str, Any]:
     return {
         "number": track.number,
         "pixels": f"{name}{track_ending(track)}.pixels.csv",
-        "left_px": edge(track.left_px),
-        "right_px": edge(track.right_px),
+        "left_px": knots(track.shape.left_px, first_row=track.first_row),
+        "right_px": knots(track.shape.right_px, first_row=track.first_row),
+        "tilt_px": knots(track.shape.tilt_px, first_row=track.first_row),
+        "remarks": list(track.shape.remarks),
         "curves": [curve_entry(curve_rows(track, place), column=number) for place, number in enumerate(numbers)],
     }
 
@@ -132,9 +138,17 @@ def curve_entry(rows: CurveRows, *, column: int) -> dict[str, Any]:
     }
 
 
-def edge(px: Float64[np.ndarray, " height"]) -> float | list[float]:
-    """A number where the edge is straight, else one a row."""
-    return float(px[0]) if (px == px[0]).all() else [float(x) for x in px]
+def knots(px: Float64[np.ndarray, " height"], *, first_row: int) -> float | list[list[float]]:
+    """A number where all rows have it, else pairs [row_px, px] with straight lines between.
+
+    Args:
+        px: of each row
+        first_row: of the scan
+    """
+    if (px == px[0]).all():
+        return float(px[0])
+    bends = np.flatnonzero(np.abs(np.diff(px, 2)) > BEND_PX) + 1
+    return [[first_row + row + 0.5, float(px[row])] for row in (0, *map(int, bends), len(px) - 1)]
 
 
 def track_ending(track: TrackCurves) -> str:

@@ -41,7 +41,7 @@ def curve_rows(track: TrackCurves, place: int) -> CurveRows:
         place: of the curve among the track's
     """
     scale, presence, wrap = track.curves[place], track.presence[place], track.wrap[place]
-    edges = (track.left_px, track.right_px)
+    edges = (track.shape.left_px, track.shape.right_px)
     x, lo, hi = (np.round(part[place].astype(np.float64), X_DECIMALS) for part in (track.x, track.lo, track.hi))
     along = presence & scale.off_scale(x, wrap, *edges)
     ends = np.stack([scale.unwrapped_value(px, wrap, *edges) for px in (lo, hi)])

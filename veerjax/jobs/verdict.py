@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from veerjax.jobs.crop import as_bytes
 from veerjax.jobs.ink import count_ink
 from veerjax.jobs.reader import TrackCurves
 from veerjax.jobs.values import DigitisedLog, curve_rows, depths_of
 from veerjax.labels import NUM_CURVES
 from veerjax.logs.mnemonics import scale_remarks, value_remarks
+from veerjax.logs.orientation import turned_remark
 from veerjax.logs.page import Page
 from veerjax.logs.sections import MAIN, Calibration
 
@@ -62,6 +64,8 @@ def verdict_of(
     curves = [curve_entry(track, place) for track in tracks for place in range(len(track.curves))]
     ink = ink_entries(image, tracks)
     measures = {"curves": curves, "ink_explained": share_of(ink), "ink": ink}
+    turned = turned_remark(as_bytes(image), calibration.of_role(MAIN)[0].tracks)
+    remarks = (*remarks, *(() if turned is None else (turned,)))
     main = logs[MAIN]
     if not any(np.isfinite(values).any() for values in main.curves.values()):
         names = ", ".join(main.curves)
@@ -77,7 +81,14 @@ def verdict_of(
         *doubtful_crossings(tracks),
     )
     coloured = [curve.mnemonic for curve in calibration.curves if curve.colour]
-    notes = (f"the colour of {', '.join(coloured)} is kept and not used: scans are read as grey",) if coloured else ()
+    notes = (
+        *(f"the colour of {', '.join(coloured)} is kept and not used: scans are read as grey" for _ in coloured[:1]),
+        *(
+            f"of track {track.number} in section {track.section}, {remark}"
+            for track in tracks
+            for remark in track.shape.remarks
+        ),
+    )
     return Verdict(status=REVIEW if reasons else ACCEPTED, reasons=reasons, notes=notes, measures=measures)
 
 

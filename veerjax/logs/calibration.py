@@ -94,13 +94,13 @@ def _track(name: str, table: Any) -> Track:
     where = f"[[{name}]]"
     on_grid = isinstance(table, dict) and "grid" in table
     edges = ("left_division", "right_division") if on_grid else ("left_px", "right_px")
-    _check_keys(where, table, (*edges, "curve"), optional=("grid",) if on_grid else ())
+    _check_keys(where, table, (*edges, "curve"), optional=("straighten", "grid") if on_grid else ("straighten",))
     left, right = (_number(f"{where} {edge}", table[edge]) for edge in edges)
     curves = tuple(_curve(f"{name}.curve", item) for item in _tables(f"{name}.curve", table["curve"]))
-    if not on_grid:
-        return Track(left_px=left, right_px=right, curves=curves)
-    grid = _grid(f"[{name}.grid]", table["grid"])
-    return Track(left_px=grid.x(left), right_px=grid.x(right), curves=curves, grid=grid)
+    straighten = _flag(f"{where} straighten", table.get("straighten", Track.straighten))
+    grid = _grid(f"[{name}.grid]", table["grid"]) if on_grid else None
+    left_px, right_px = (left, right) if grid is None else (grid.x(left), grid.x(right))
+    return Track(left_px=left_px, right_px=right_px, curves=curves, grid=grid, straighten=straighten)
 
 
 def _grid(where: str, table: Any) -> Grid:

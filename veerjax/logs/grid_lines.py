@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float64, Int, UInt8
 from veerjax.config import require
 from veerjax.logs.calibration import CurveScale
 from veerjax.logs.page import Page
+from veerjax.logs.sections import Track
 from veerjax.logs.tilt import track_tilt
 from veerjax.logs.track_shape import TrackShape, straight_shape, windowed
 
@@ -76,6 +77,15 @@ def grid_lines(scale: CurveScale) -> tuple[float, ...]:
     values = [digit * 10.0**power for power in powers for digit in range(1, 10)]
     inner = scale.x([value for value in values if low * (1 + 1e-9) < value < high * (1 - 1e-9)], 0.0, 1.0)
     return (0.0, *np.sort(inner).tolist(), 1.0)
+
+
+def track_lines(track: Track) -> tuple[float, ...]:
+    """Where a declared track has vertical lines: those of the grid that it is declared on, or of its first scale."""
+    if track.grid is None or track.curves[0].scale == "log":
+        return grid_lines(track.curves[0])
+    lines = np.array([track.grid.x(line) for line in range(track.grid.divisions + 1)])
+    inner = (lines - track.left_px) / (track.right_px - track.left_px)
+    return (0.0, *inner[(inner > 1e-6) & (inner < 1 - 1e-6)].tolist(), 1.0)
 
 
 def track_shape(

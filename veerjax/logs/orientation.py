@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from veerjax.logs.calibration import Track
-from veerjax.logs.grid_lines import grid_lines, grid_share
+from veerjax.logs.grid_lines import grid_share, track_lines
 from veerjax.logs.page import Page
 
 SAMPLE_PX = 3000  # of the depth that is looked at
@@ -57,7 +57,7 @@ def turned_remark(image: UInt8[np.ndarray, "height _"] | Page, tracks: Sequence[
 
 
 def place_of(track: Track) -> Place:
-    return Place(left_px=track.left_px, right_px=track.right_px, lines=grid_lines(track.curves[0]))
+    return Place(left_px=track.left_px, right_px=track.right_px, lines=track_lines(track))
 
 
 def middle(length: int) -> slice:

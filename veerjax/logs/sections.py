@@ -14,6 +14,7 @@ from veerjax.logs.scales import CurveScale, DepthScale
 
 MAIN, REPEAT, IGNORE = "main", "repeat", "ignore"
 ROLES = (MAIN, REPEAT, IGNORE)
+ROUNDING_PX = 1e-6  # tracks that share an edge may be written with edges that differ by less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class Track:
     right_px: float  # of its right edge
     curves: tuple[CurveScale, ...]  # any number; those of one class have seeds
     grid: Grid | None = None  # that the edges were declared on
+    straighten: bool = True  # whether the edges and rows follow its grid where that drifts and tilts
 
     def __post_init__(self) -> None:
         edges = f"a [[track]] runs from left_px {self.left_px:g} to right_px {self.right_px:g}"
@@ -64,12 +66,6 @@ class Track:
                     f"{edges}, and the seed of {curve.mnemonic} at row {row:g} has the x {x:g}; a seed must lie on its"
                     " track.",
                 )
-
-    def edges(
-        self, row_px: Float64[np.ndarray, " rows"]
-    ) -> tuple[Float64[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
-        """The left and the right edge [px] at rows of the scan, as they are declared: the same in all rows."""
-        return np.full(len(row_px), self.left_px), np.full(len(row_px), self.right_px)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +90,7 @@ class Section:
         require(len(self.tracks) >= 1, "it has no [[track]]; it needs at least one.")
         for one, other in pairwise(sorted(self.tracks, key=lambda track: track.left_px)):
             require(
-                one.right_px <= other.left_px,
+                one.right_px <= other.left_px + ROUNDING_PX,
                 f"the tracks from {one.left_px:g} to {one.right_px:g} px and from {other.left_px:g} to"
                 f" {other.right_px:g} px overlap; give the curves of one track together.",
             )

@@ -21,7 +21,7 @@ PIXEL_COLUMNS = (
     *(f"curve_{k}{part}_px" for k in CURVES for part in ("", "_lo", "_hi")),
     *(f"confidence_{k}" for k in CURVES),
 )
-MORE_COLUMNS = r"curve_\d+(_lo|_hi)?_px|(confidence|wrap|occluded)_\d+"  # of declared curves, any number of them
+MORE_COLUMNS = r"(row_\d+|curve_\d+(_lo|_hi)?)_px|(confidence|wrap|occluded)_\d+"  # of any number of curves
 
 
 def pixel_columns(
@@ -32,6 +32,7 @@ def pixel_columns(
     confidence: Float[np.ndarray, "curves rows"],
     presence: Bool[np.ndarray, "curves rows"],
     numbers: Sequence[int] = CURVES,
+    row_px: Float[np.ndarray, "curves rows"] | None = None,
     flags: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> dict[str, Float[np.ndarray, " rows"]]:
     """The columns of a pixel table by name, NaN where a curve is absent.
@@ -43,6 +44,7 @@ def pixel_columns(
         confidence: in [0, 1]
         presence: whether the curve is there
         numbers: of the curves in the names of the columns
+        row_px: of the scan that x lies at, where a track's rows tilt
         flags: more columns of each curve by the beginning of their names, `wrap` and `occluded`
     """
     columns = {}
@@ -53,6 +55,7 @@ def pixel_columns(
             f"curve_{k}_lo_px": lo,
             f"curve_{k}_hi_px": hi,
             f"confidence_{k}": confidence,
+            **({} if row_px is None else {f"row_{k}_px": row_px}),
             **{f"{name}_{k}": part for name, part in flags.items()},
         }
         columns |= {name: np.where(absent, np.nan, part[place]) for name, part in parts.items()}

@@ -43,9 +43,27 @@ class TrackShape:
         )
 
     @property
+    def is_straight(self) -> bool:
+        """Whether the edges are upright and the rows level."""
+        edges = (self.left_px, self.right_px)
+        return bool(all((edge == edge[0]).all() for edge in edges) and not self.tilt_px.any())
+
+    @property
     def width_px(self) -> int:
         """The width of the straight track [px]."""
         return max(round(float(np.median(self.right_px - self.left_px))), 1)
+
+    def lower_px(self, x_px: Float[np.ndarray, "*curves height"]) -> Float64[np.ndarray, "*curves height"]:
+        """By how many rows each row's point lies lower in the scan than where the row runs through the middle [px].
+
+        Args:
+            x_px: of a point of each row, between the edges of that row
+        """
+        return self.tilt_px * (self.fraction(x_px) - 0.5)
+
+    def fraction(self, x_px: Float[np.ndarray, "*curves height"]) -> Float64[np.ndarray, "*curves height"]:
+        """0 at the left edge of each row, 1 at its right one."""
+        return (np.asarray(x_px, np.float64) - self.left_px) / (self.right_px - self.left_px)
 
     def edges(self, row_px: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Left edge and width at rows of the scan [px], the first and last row's carried on beyond them."""

@@ -26,7 +26,8 @@ PALETTE = (*COLOURS, *OCCLUDED_COLOURS, *((level, level, level) for level in ran
 class Curves(Protocol):
     """The curves of one track, such as a trace without its batch axis; x, lo and hi in pixels of the scan.
 
-    They may also have a `first_row`, where they begin in the scan, and a `wrap`, how often each has left the track.
+    They may also have a `wrap`, how often each has left the track, and a method `row_px` that gives the row of the scan
+    [px] of a point of each row; else rows are counted from the scan's first one.
     """
 
     @property
@@ -77,16 +78,17 @@ def draw_curve(pen: ImageDraw.ImageDraw, curves: Curves, curve: int) -> None:
     """The polyline from row centre to row centre, and each row's span where it reaches further."""
     x, lo, hi = (np.asarray(part)[curve] for part in (curves.x, curves.lo, curves.hi))
     presence, occluded = np.asarray(curves.presence)[curve], np.asarray(curves.occluded)[curve]
-    first_row = getattr(curves, "first_row", 0)
     wrap = getattr(curves, "wrap", np.zeros((curve + 1, len(x)), int))[curve]
     there = presence & np.isfinite(x)
+    row_px = getattr(curves, "row_px", lambda _: np.arange(len(x)) + 0.5)
+    # ImageDraw puts pixel centres at whole numbers.
+    y, y_lo, y_hi = (np.floor(row_px(part)) for part in (x, lo, hi))
     goes_on = np.append(there[:-1] & there[1:] & (np.diff(wrap) == 0), False)  # else it is at the other edge
     place = curve % len(COLOURS)  # in the palette
-    # ImageDraw puts pixel centres at whole numbers.
     for row in map(int, np.flatnonzero(there)):
         colour = place + len(COLOURS) if occluded[row] else place
-        y = first_row + row
         if np.isfinite(lo[row]) and np.isfinite(hi[row]):
-            pen.line([(float(lo[row]) - 0.5, y), (float(hi[row]) - 0.5, y)], fill=colour)
+            pen.line([(float(lo[row]) - 0.5, float(y_lo[row])), (float(hi[row]) - 0.5, float(y_hi[row]))], fill=colour)
         if goes_on[row]:
-            pen.line([(float(x[row]) - 0.5, y), (float(x[row + 1]) - 0.5, y + 1)], fill=colour, width=LINE_PX)
+            ends = [(float(x[at]) - 0.5, float(y[at])) for at in (row, row + 1)]
+            pen.line(ends, fill=colour, width=LINE_PX)
