@@ -1,7 +1,7 @@
 """Mask R-CNN: boxes, and a mask in each; otherwise the default run.
 
-veerjax/models/mask_rcnn/ says what is as published and what is not. docs/regions.md has how it does on `blobs`;
-no result is claimed for curves.
+veerjax/models/mask_rcnn/ says what is as published and what is not. docs/regions.md has how it does on `blobs`
+and on curves that stand apart.
 
 `veerjax train --config configs/mask_rcnn.py --workdir runs/mask_rcnn`
 """
