@@ -62,8 +62,8 @@ def test_a_large_image_is_shown_at_its_own_size() -> None:
 def test_the_label_tints_its_pixels_and_no_other() -> None:
     white = dataclasses.replace(sample(), image=np.ones((40, 30, 1), np.float32))
     masks = [white.label == 1, white.label == 2]
-    tinted = sheets.tinted(sheets.colour_of(white.image), masks, COLOURS[:2], 1.0)
-    for mask, colour in zip(masks, COLOURS[:2], strict=True):
+    tinted = sheets.tinted(sheets.colour_of(white.image), masks, COLOURS, 1.0)
+    for mask, colour in zip(masks, COLOURS, strict=True):
         assert (tinted[mask] == colour).all()
     assert (tinted[white.label == 0] == 255).all()
 

@@ -50,13 +50,11 @@ def cell(sample: Sample) -> Pixels:
     times = max(1, TALL_PX // max(shown, sample.label.shape[1]))
     image = colour_of(sample.image[:shown])
     strokes = sample.strokes[:, :shown]
-    labelled = tinted(
-        image, [sample.label[:shown] == k + 1 for k in range(NUM_CURVES)], COLOURS[:NUM_CURVES], LABEL_OPACITY
-    )
+    labelled = tinted(image, [sample.label[:shown] == k + 1 for k in range(NUM_CURVES)], COLOURS, LABEL_OPACITY)
     drawn = tinted(
         pale(image),
         [strokes[0], strokes[1], strokes[0] & strokes[1]],
-        (*OCCLUDED_COLOURS[:NUM_CURVES], BOTH),
+        (*OCCLUDED_COLOURS, BOTH),
         STROKE_OPACITY,
     )
     there = sample.presence & np.isfinite(sample.centreline)

@@ -9,18 +9,15 @@ from PIL import Image, ImageDraw
 
 from veerjax.logs.page import Page
 
-COLOURS = (
-    *((205, 20, 20), (20, 60, 215)),  # curve 1, curve 2
-    *((10, 135, 50), (200, 100, 0), (140, 20, 160), (0, 130, 140)),  # and more, in turn
-)
-OCCLUDED_COLOURS = (
-    *((245, 160, 160), (150, 175, 250)),
-    *((150, 215, 170), (245, 200, 140), (220, 170, 230), (150, 215, 220)),
-)
+COLOURS = ((205, 20, 20), (20, 60, 215))  # curve 1, curve 2
+OCCLUDED_COLOURS = ((245, 160, 160), (150, 175, 250))
+# Of as many curves as a track may have, in turn.
+ALL_COLOURS = (*COLOURS, (10, 135, 50), (200, 100, 0), (140, 20, 160), (0, 130, 140))
+ALL_OCCLUDED = (*OCCLUDED_COLOURS, (150, 215, 170), (245, 200, 140), (220, 170, 230), (150, 215, 220))
 PALE = 0.55  # of the scan's contrast that is left
 LINE_PX = 2
 BLOCK_ROWS = 1024  # rows of a long strip that are held as bytes at once
-PALETTE = (*COLOURS, *OCCLUDED_COLOURS, *((level, level, level) for level in range(2 * len(COLOURS), 256)))
+PALETTE = (*ALL_COLOURS, *ALL_OCCLUDED, *((level, level, level) for level in range(2 * len(ALL_COLOURS), 256)))
 
 
 class Curves(Protocol):
@@ -84,9 +81,9 @@ def draw_curve(pen: ImageDraw.ImageDraw, curves: Curves, curve: int) -> None:
     # ImageDraw puts pixel centres at whole numbers.
     y, y_lo, y_hi = (np.floor(row_px(part)) for part in (x, lo, hi))
     goes_on = np.append(there[:-1] & there[1:] & (np.diff(wrap) == 0), False)  # else it is at the other edge
-    place = curve % len(COLOURS)  # in the palette
+    place = curve % len(ALL_COLOURS)  # in the palette
     for row in map(int, np.flatnonzero(there)):
-        colour = place + len(COLOURS) if occluded[row] else place
+        colour = place + len(ALL_COLOURS) if occluded[row] else place
         if np.isfinite(lo[row]) and np.isfinite(hi[row]):
             pen.line([(float(lo[row]) - 0.5, float(y_lo[row])), (float(hi[row]) - 0.5, float(y_hi[row]))], fill=colour)
         if goes_on[row]:
