@@ -11,6 +11,7 @@ from model_cases import built, gradient_sizes, losses
 from veerjax.config import Config, LossConfig, ModelConfig, RcnnConfig, with_overrides
 from veerjax.data.rendered import rendered_examples
 from veerjax.errors import InputError
+from veerjax.jobs import reader
 from veerjax.metrics.average_precision import boxes_of, mask_iou
 from veerjax.models import build_model
 from veerjax.models.mask_rcnn import detector_of, filled, named_by_place, shifted, true_objects
@@ -18,6 +19,7 @@ from veerjax.models.mask_rcnn.losses import BETA, box_loss, mask_loss, proposal_
 from veerjax.models.mask_rcnn.regions import Detections, Proposals, Truth, chosen, detect, propose, region_targets
 from veerjax.models.mask_rcnn.suppression import Kept
 from veerjax.models.model import Model, Variables
+from veerjax.training.weights import Weights
 from veerjax.types import Batch, blank
 
 SMALL = RcnnConfig(proposals=16, samples=8, detections=4, mask_grid=(8, 8))
@@ -244,6 +246,16 @@ def test_with_one_category_true_masks_go_to_the_boxes_that_hold_them() -> None:
     boxes = jnp.array([[[0.0, 1, 8, 4], [0, 4, 8, 7]], [[0, 4, 8, 7], [0, 1, 8, 4]]])
     found = named_by_place(strokes, boxes)
     np.testing.assert_array_equal(boxes_of(found)[..., 1], [[2, 5], [5, 2]])
+
+
+def test_a_scan_has_no_truth_for_an_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config(name="x", model=tiny(rcnn=replace(SMALL, oracle="boxes")))
+    weights = Weights(name="x", config=config, model=build_model(config.model, LossConfig()), variables={})
+    monkeypatch.setattr("veerjax.jobs.reader.load_weights", lambda name: weights)
+    with pytest.raises(
+        InputError, match=r"oracle is 'boxes', and a scan has no truth .* --set model\.rcnn\.oracle=none"
+    ):
+        reader.load("x")
 
 
 def test_clipped_anchors_end_at_the_image() -> None:
