@@ -15,6 +15,7 @@ from veerjax.comparison.design import Log, design
 from veerjax.comparison.exhibited import INKS, labels_png, png
 from veerjax.comparison.oracles import formula
 from veerjax.comparison.presets import preset_of
+from veerjax.comparison.stored import TIMES, trial_file, write_compact
 from veerjax.labels import label_of
 from veerjax.types import Batch
 
@@ -103,7 +104,7 @@ def trial(arm: str, seed: int, share: Mapping[str, float], *, continuity: float 
         "forward_flops": 10**8,
         "train_flops": 10**12,
         "steps": 10,
-        "ms_per_image": 3.0,
+        "learning": {"step": [5.0, 10.0], "loss": [2.0, 1.0]},
         "seconds": {"train": 1.0, "evaluate": 1.0},
         "meeting": figures,
         "variant_meeting": {} if ARMS[arm].boxes else dict.fromkeys(ARMS[arm].variants, figures),
@@ -166,7 +167,8 @@ def folder_of(folder: Path, *trials: dict[str, Any], preset: str = PRESET) -> Pa
     plan = {"preset": preset, "overrides": [], "sizes": asdict(preset_of(preset))}
     (folder / "compare.json").write_text(json.dumps(plan))
     for made in trials:
-        (folder / "trials" / f"{made['arm']}-{made['seed']}.json").write_text(json.dumps(made))
+        write_compact(trial_file(folder, (made["arm"], made["seed"])), made)
+    write_compact(folder / TIMES, {made["arm"]: {"median": 3.0, "p10": 2.0, "p90": 4.0} for made in trials})
     return folder
 
 

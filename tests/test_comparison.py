@@ -108,6 +108,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
     monkeypatch.setattr(run, "run_one", run_one)
     monkeypatch.setattr(run, "config_of", lambda *given, **more: None)
+    monkeypatch.setattr(run, "times_of", lambda arms, *given, **more: dict.fromkeys(arms))
     return done
 
 
@@ -116,7 +117,11 @@ def test_a_run_that_was_stopped_goes_on_with_what_is_not_done(tmp_path: Path, st
     with pytest.raises(KeyboardInterrupt):
         run.run_comparison("cpu", tmp_path, arms=arms)
     assert stand_in == [(ORACLES, 0), ("A1", 0), ("B4", 0), ("B4", 1)]
-    assert sorted(path.name for path in (tmp_path / "trials").iterdir()) == ["A1-0.json", "B4-0.json", "O-0.json"]
+    assert sorted(path.name for path in (tmp_path / "trials").iterdir()) == [
+        "A1-0.json.gz",
+        "B4-0.json.gz",
+        "O-0.json.gz",
+    ]
     run.run_comparison("cpu", tmp_path, arms=arms)
     assert stand_in[4:] == [("B4", 1), ("B4", 2)]
     run.run_comparison("cpu", tmp_path, arms=arms)

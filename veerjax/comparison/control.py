@@ -32,11 +32,11 @@ def run_control(preset: Preset, *, overrides: tuple[str, ...], out: Path) -> dic
     """
     begun = time.monotonic()
     of_blobs = (*overrides, f"data.setting={OBJECTS}")
-    trained = trained_arm("A1", 0, preset, overrides=of_blobs, out=out, folder=f"{CONTROL}-0")
+    trained = trained_arm("A1", 0, preset, overrides=of_blobs, out=out, named=CONTROL)
     size = {"height": preset.height, "width": preset.width}
     test = rendered_set(OBJECTS, split="test", count=preset.control_logs, **size)
     parts = []
-    for batch, count, prediction, _ in answers(trained.weights, test):
+    for batch, count, prediction in answers(trained.weights, test):
         sums = jax.device_get(detected(prediction, batch))
         parts.append(first(sums, count))
     precision = average_precisions(joined(parts))

@@ -1,7 +1,6 @@
 """The stored results of a comparison, and the figures of any of their logs with bootstrap draws that are paired."""
 
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from veerjax.checks import require
 from veerjax.comparison.arms import ARMS, CONTROL, ORACLES
 from veerjax.comparison.design import Log, design, meeting, shifted_at
 from veerjax.comparison.presets import Preset, preset_of
-from veerjax.comparison.run import PLAN, TRIALS
+from veerjax.comparison.stored import PLAN, TIMES, read_compact, stored_trials
 from veerjax.metrics.bootstrap import draw_weights, interval
 from veerjax.metrics.confusion import identity_accuracy, iou
 from veerjax.metrics.crossings import crossing_continuity
@@ -56,6 +55,7 @@ class Results:
     control: Mapping[str, Any] | None
     oracles: Mapping[str, Any] | None
     plan: Mapping[str, Any]
+    times: Mapping[str, Mapping[str, float]]  # [ms] an image, by arm
 
     def seeds(self, *arms: str) -> list[int]:
         """Those that all of these arms were trained with."""
@@ -161,10 +161,10 @@ def load_results(out: Path) -> Results:
     """
     plan_file = out / PLAN
     require(plan_file.is_file(), f"{out} holds no comparison; make one with veerjax compare run --out {out}.")
-    plan = json.loads(plan_file.read_text())
+    plan, times = read_compact(plan_file), out / TIMES
     preset = preset_of(plan["preset"])
     logs = design(preset)
-    stored = [json.loads(path.read_text()) for path in sorted((out / TRIALS).glob("*.json"))]
+    stored = stored_trials(out)
     trials: dict[str, dict[int, Any]] = {}
     for trial in stored:
         if trial["arm"] in ARMS:
@@ -184,6 +184,7 @@ def load_results(out: Path) -> Results:
         control=single.get(CONTROL),
         oracles=single.get(ORACLES),
         plan=plan,
+        times=read_compact(times) if times.is_file() else {},
     )
 
 

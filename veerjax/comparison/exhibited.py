@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from veerjax.comparison.design import Log, design, log_set
 from veerjax.comparison.oracles import formula
 from veerjax.comparison.presets import Preset
 from veerjax.comparison.reading import kept, measured
+from veerjax.comparison.stored import SHOWN, read_compact
 from veerjax.comparison.trial import Trained, f1_of
 from veerjax.jobs.evaluate import plain
 from veerjax.metrics.parts import predicted_strokes
@@ -24,7 +24,6 @@ from veerjax.models.mask_rcnn import Detector
 from veerjax.models.mask_rcnn.regions import Detections
 from veerjax.types import Batch, Prediction
 
-SHOWN = "exhibit"  # folder of what is stored
 EXHIBITED = ("A1", "A2", "A3", "B4", "B7")
 INKS = {"different": "coded", "same": "identical"}  # the toggle, and the style that it shows
 STROKE_PX = 3.0
@@ -136,4 +135,4 @@ def stored_steps(out: Path) -> dict[str, Any]:
         len(found) > 0,
         f"{out} holds nothing to exhibit; veerjax compare run --out {out} stores it with {', '.join(EXHIBITED)}.",
     )
-    return {arm: json.loads(path.read_text()) for arm, path in found.items()}
+    return {arm: read_compact(path) for arm, path in found.items()}

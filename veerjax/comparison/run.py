@@ -10,15 +10,14 @@ from typing import Any
 from veerjax.checks import require
 from veerjax.comparison.arms import ARMS, CONTROL, ORACLES, chosen_arms
 from veerjax.comparison.control import run_control
-from veerjax.comparison.exhibited import EXHIBITED, SHOWN, shown_steps
+from veerjax.comparison.exhibited import EXHIBITED, shown_steps
 from veerjax.comparison.oracles import run_oracles
 from veerjax.comparison.presets import Preset, config_of, preset_of
+from veerjax.comparison.stored import PLAN, SHOWN, TIMES, Trial, read_compact, trial_file, write_compact
+from veerjax.comparison.times import times_of
 from veerjax.comparison.trial import run_trial
-from veerjax.logs.atomic import check_folder, replacing
+from veerjax.logs.atomic import check_folder
 from veerjax.logs.lock import held
-
-PLAN, TRIALS = "compare.json", "trials"
-Trial = tuple[str, int]  # an arm and a seed
 
 
 def run_comparison(
@@ -47,13 +46,14 @@ def run_comparison(
     out.mkdir(parents=True, exist_ok=True)
     with held(out / "compare.lock", use=f"the results folder {str(out)!r} is in use", instead="give another --out"):
         adopt(out, name, preset, overrides)
-        todo = [trial for trial in trials_of(preset, chosen, seeds=seeds) if not result_file(out, trial).is_file()]
+        todo = [trial for trial in trials_of(preset, chosen, seeds=seeds) if not trial_file(out, trial).is_file()]
         print(f"{name}: {len(todo)} trainings and oracles to do in {out}", flush=True)
         for place, trial in enumerate(todo, 1):
             start = time.monotonic()
             print(f"[{place}/{len(todo)}] {trial[0]}, seed {trial[1]} ...", flush=True)
-            write_compact(result_file(out, trial), run_one(trial, preset, overrides=tuple(overrides), out=out))
+            write_compact(trial_file(out, trial), run_one(trial, preset, overrides=tuple(overrides), out=out))
             print(f"  {time.monotonic() - start:.0f} s", flush=True)
+        take_times(preset, overrides=tuple(overrides), out=out)
 
 
 def trials_of(preset: Preset, arms: Sequence[str], *, seeds: int | None) -> list[Trial]:
@@ -76,8 +76,13 @@ def run_one(trial: Trial, preset: Preset, *, overrides: tuple[str, ...], out: Pa
     return found
 
 
-def result_file(out: Path, trial: Trial) -> Path:
-    return out / TRIALS / f"{trial[0]}-{trial[1]}.json"
+def take_times(preset: Preset, *, overrides: tuple[str, ...], out: Path) -> None:
+    """Times all arms that were trained here together, unless that was done."""
+    trained = [arm for arm in ARMS if trial_file(out, (arm, 0)).is_file()]
+    path = out / TIMES
+    if trained and not (path.is_file() and set(read_compact(path)) >= set(trained)):
+        print(f"reading time of {', '.join(trained)} ...", flush=True)
+        write_compact(path, times_of(trained, preset, overrides=overrides))
 
 
 def adopt(out: Path, name: str, preset: Preset, overrides: Sequence[str]) -> None:
@@ -91,7 +96,7 @@ def adopt(out: Path, name: str, preset: Preset, overrides: Sequence[str]) -> Non
     if not path.is_file():
         write_compact(path, plan)
         return
-    earlier = json.loads(path.read_text())
+    earlier = read_compact(path)
     for key, given in (("preset", f"--preset {name}"), ("overrides", f"--set {sorted(overrides)}"), ("sizes", name)):
         require(
             earlier.get(key) == plan[key],
@@ -102,10 +107,3 @@ def adopt(out: Path, name: str, preset: Preset, overrides: Sequence[str]) -> Non
 
 def short(value: Any) -> str:
     return str(value) if len(str(value)) < 80 else "of other sizes"
-
-
-def write_compact(path: Path, values: Any) -> None:
-    """JSON without spaces, whole or not at all; the folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, allow_nan=False, separators=(",", ":")) + "\n")

@@ -29,11 +29,11 @@ CONTRASTS = (
 )
 SWEPT = ("recall", "tolerance_f1_2px", "identity_accuracy", "iou")  # over separation
 BASELINES = ("all_background", "random_identity", "classical")
-FACTS = ("about", "parameters", "forward_flops", "train_flops", "steps", "ms_per_image", "mask_threshold", "seconds")
+FACTS = ("about", "parameters", "forward_flops", "train_flops", "steps", "mask_threshold", "seconds")
 NOT_MEASURED = (
     "degraded scans: every picture is on plain paper",
     "sweep (iv), few training logs, and sweep (v), more than two curves",
-    "one run four times as long; convergence curves are in each training's log (work/ARM-SEED)",
+    "one run four times as long",
     "tuning trials: every arm has the same learning rate and schedule, and none was tuned but A3's mask threshold",
     "one stem for all: FCN, DeepLab and VeerNet keep the full-resolution stem that they were published with",
 )
@@ -84,6 +84,7 @@ def arm_summary(results: Results, arm: str) -> dict[str, Any]:
     meeting = dict(first["meeting"])
     return {
         **{name: first[name] for name in FACTS},
+        "ms_per_image": results.times.get(arm),
         "seed": first["seed"],
         **meeting,
         "decoder": first["decoder"],
@@ -106,6 +107,7 @@ def seed_summary(results: Results, arm: str, seed: int) -> dict[str, Any]:
     return {
         "seed": seed,
         "steps": trial["steps"],
+        "learning": trial["learning"],
         "apart_f1": results.apart(arm, seed),
         "ceiling_f1": results.ceiling(arm, seed),
         "untrained": results.untrained(arm, seed),

@@ -1,6 +1,6 @@
 """One arm of one seed: trained by the one loop, read natively and otherwise, measured log by log."""
 
-import statistics
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from veerjax.comparison.design import Log, design, log_set, meeting, shifted_at,
 from veerjax.comparison.oracles import sure_of
 from veerjax.comparison.presets import Preset, config_of
 from veerjax.comparison.reading import NATIVE, PRIMARY, kept, measured, proposal_counts
+from veerjax.comparison.stored import work_folder
 from veerjax.comparison.summed import chosen, first, joined, with_intervals
 from veerjax.config import Config, to_dict
 from veerjax.data.logset import LogSet
@@ -26,9 +27,11 @@ from veerjax.models.model import Variables, prediction_from_masks
 from veerjax.performance.equal_work import step_flops
 from veerjax.training.loop import train
 from veerjax.training.weights import Weights, load_weights, read_with
+from veerjax.training.writer import LOG_FILE
 from veerjax.types import Batch, Prediction
 
 READ_AT_ONCE = 16  # logs
+LEARNING_PARTS = 60  # of a training, whose mean losses are kept
 THRESHOLDS = (0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # of masks, tried on validation
 
 
@@ -73,10 +76,10 @@ def run_trial(
     told, done = trained.config, time.monotonic()
     cost = trained.weights.model.cost((1, preset.height, preset.width, told.model.channels))
     test = log_set(logs, preset)
-    sums, times = read_all(trained, test)
+    sums = read_all(trained, test)
     # Of arms of boxes there are many, each for a primary measure alone.
     variants = {
-        variant: read_all(trained.read_with(*items), test, whole=not arm.boxes)[0]
+        variant: read_all(trained.read_with(*items), test, whole=not arm.boxes)
         for variant, items in arm.variants.items()
     }
     found = {
@@ -90,7 +93,7 @@ def run_trial(
         "forward_flops": cost.flops,
         "train_flops": step_flops(told) * told.steps,
         "steps": told.steps,
-        "ms_per_image": 1000 * statistics.median(times),
+        "learning": learning(work_folder(out, (name, seed))),
         "seconds": {"train": done - begun, "evaluate": time.monotonic() - done},
         "meeting": with_intervals(chosen(sums["native"], meeting(logs)), NATIVE),
         "variant_meeting": {
@@ -110,7 +113,7 @@ def run_trial(
 
 
 def trained_arm(
-    name: str, seed: int, preset: Preset, *, overrides: tuple[str, ...], out: Path, folder: str | None = None
+    name: str, seed: int, preset: Preset, *, overrides: tuple[str, ...], out: Path, named: str | None = None
 ) -> Trained:
     """The network after its budget; what a tuned arm's masks are cut at is chosen on validation.
 
@@ -120,10 +123,10 @@ def trained_arm(
         preset: of all arms
         overrides: items of --set
         out: the results folder
-        folder: of the training, below `out/work`; by default named after arm and seed
+        named: what the training is kept as, by default the arm
     """
     config = config_of(name, ARMS[name], preset, seed=seed, overrides=overrides)
-    workdir = out / "work" / (folder or f"{name}-{seed}")
+    workdir = work_folder(out, (named or name, seed))
     train(config, workdir, devices=jax.devices()[:1])
     trained = Trained(arm=ARMS[name], weights=load_weights(f"{workdir}@last"))
     if not trained.arm.tuned:
@@ -131,31 +134,34 @@ def trained_arm(
     return trained.read_with(f"model.rcnn.mask_threshold={best_threshold(trained, preset)}")
 
 
-def answers(weights: Weights, logs: LogSet) -> Iterator[tuple[Batch, int, Prediction, float]]:
-    """Batches, how many of their logs are valid, what a network says of them, and the seconds that took."""
+def learning(workdir: Path) -> dict[str, list[float]]:
+    """The loss of a training as it went: means of equal parts of it, each at the step where it ends."""
+    lines = [json.loads(line) for line in (workdir / LOG_FILE).read_text().splitlines()]
+    losses = [(line["step"], line["loss"]) for line in lines if "loss" in line]
+    parts = np.array_split(np.array(losses), min(LEARNING_PARTS, len(losses)))
+    return {"step": [part[-1, 0] for part in parts], "loss": [part[:, 1].mean() for part in parts]}
+
+
+def answers(weights: Weights, logs: LogSet) -> Iterator[tuple[Batch, int, Prediction]]:
+    """Batches, how many of their logs are valid, and what a network says of them."""
     predict, on_device = jax.jit(weights.model.predict), jax.device_put(weights.variables)
     for portion in logs.portions(READ_AT_ONCE):
-        batch = jax.block_until_ready(portion.batch)
-        start = time.perf_counter()
-        prediction = jax.block_until_ready(predict(on_device, batch))
-        yield batch, len(portion.positions), prediction, time.perf_counter() - start
+        yield portion.batch, len(portion.positions), predict(on_device, portion.batch)
 
 
-def read_all(trained: Trained, logs: LogSet, *, whole: bool = True) -> tuple[dict[str, Any], list[float]]:
-    """The sums of every log, and the seconds an image of each batch; the first, which compiles, is left out."""
-    parts, times = [], []
-    for batch, count, prediction, seconds in answers(trained.weights, logs):
-        sums = jax.device_get(measured(prediction, batch, whole=whole, **trained.how()))
-        parts.append(first(sums, count))
-        times.append(seconds / batch.size)
-    return joined(parts), times[1:] or times
+def read_all(trained: Trained, logs: LogSet, *, whole: bool = True) -> dict[str, Any]:
+    """The sums of every log."""
+    parts = []
+    for batch, count, prediction in answers(trained.weights, logs):
+        parts.append(first(jax.device_get(measured(prediction, batch, whole=whole, **trained.how())), count))
+    return joined(parts)
 
 
 def best_threshold(trained: Trained, preset: Preset) -> float:
     """Of `THRESHOLDS`, the one with the best F1 on validation."""
     logs = log_set(tuning_design(preset), preset, split="validation")
     totals = {threshold: np.zeros((2, 4), int) for threshold in THRESHOLDS}
-    for batch, count, prediction, _ in answers(trained.weights, logs):
+    for batch, count, prediction in answers(trained.weights, logs):
         for threshold in THRESHOLDS:
             masks = shifted(prediction.masks, threshold=threshold)
             cut = replace(prediction_from_masks(masks), boxes=prediction.boxes, scores=prediction.scores)

@@ -15,6 +15,8 @@ NONE_AT = 0.01  # where a separation of 0 stands on a logarithmic axis
 HALF = 1 / 3  # s/w at which two boxes overlap by .5
 PRIMARY = {"tolerance_f1_2px": "F1 within 2 px", "continuity": "balanced continuity"}
 BOXES = ("A1", "A2", "A3")
+SERIES = ("#cd1414", "#e07b00", "#8a4fb5", "#143cd7", "#0f8a8a", "#176b3a", "#7d6608", "#5b6770")
+LAST = 6  # parts of a training that count as its end
 
 
 def recall_plot(results: Results) -> bytes:
@@ -85,6 +87,26 @@ def seeds_plot(results: Results) -> bytes:
     return png(made)
 
 
+def learning_plot(results: Results) -> bytes:
+    """Whether trainings had ended: the loss, over that at their end, against the operations spent."""
+    made, panels = figure(LIGHT, 6.4, ratios=(1, 1))
+    groups = (("A", "queries, boxes"), ("BC", "pixels, rows"))
+    for axes, (letters, told) in zip(panels, groups, strict=True):
+        some = [(arm, of) for arm, of in results["arms"].items() if arm[0] in letters]
+        for place, (arm, of) in enumerate(some):
+            colour = SERIES[place % len(SERIES)]
+            for k, seed in enumerate(of["seeds"]):
+                step, loss = np.array(seed["learning"]["step"]), np.array(seed["learning"]["loss"])
+                spent = step / step[-1] * of["train_flops"] / 1e12
+                axes.plot(spent, loss / loss[-LAST:].mean(), color=colour, linewidth=1, label=arm if k == 0 else None)
+        axes.set_yscale("log")
+        axes.axhline(1.0, color=LIGHT.muted, linewidth=0.8, linestyle=":")
+        label(axes, LIGHT, y=f"loss / at the end: {told}")
+        axes.legend(loc="upper right", ncols=4, fontsize=8, frameon=False)
+    label(panels[1], LIGHT, x="training operations [TFLOP]")
+    return png(made)
+
+
 def boxes_of(results: Results) -> list[str]:
     return [arm for arm in BOXES if arm in results["arms"]]
 
@@ -111,4 +133,5 @@ PLOTS: Mapping[str, tuple[Callable[[Results], bytes], Callable[[Results], bool]]
     "recall": (recall_plot, lambda results: any(arm in results["sweep"] for arm in COLOURS)),
     "overlap": (overlap_plot, lambda results: bool(boxes_of(results))),
     "seeds": (seeds_plot, lambda results: bool(results["arms"])),
+    "learning": (learning_plot, lambda results: bool(results["arms"])),
 }
