@@ -258,3 +258,29 @@ def test_the_summary_holds_design_s_keys(tmp_path: Path) -> None:
     assert blank_page["recall"]["value"] == 0
     assert blank_page["iou"]["value"][1] == 0
     assert CONTROL not in found["arms"]
+
+
+@pytest.mark.slow
+def test_an_arm_is_trained_measured_shown_and_timed_from_the_shell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["compare", "run", "--preset", "smoke", "--arms", "A1", "--out", str(tmp_path)]
+    assert main(run) == 0
+    results = load_results(tmp_path)
+    found, times = results.trials["A1"][0], results.times["A1"]
+    assert (found["steps"], found["learning"]["step"][-1]) == (2, 2)
+    assert found["logs"]["tolerance"].shape == (len(results.logs), 2, 4)
+    # What is true of a curve does not depend on who answers: all logs have ink of both.
+    assert (found["logs"]["tolerance"][..., 3] > 0).all()
+    assert times["p10"] <= times["median"] <= times["p90"]
+    boxes = found["boxes"]
+    assert set(boxes) == {"nms", "proposals", *ARMS["A1"].variants}
+    # Whoever is given the true boxes has found both.
+    assert np.asarray(boxes["oracle boxes"]["found"]).tolist() == [2] * len(results.logs)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*")}
+    assert main(["compare", "exhibit", str(tmp_path), "--out", str(tmp_path / "page.html")]) == 0
+    assert "Made from networks that were not trained" in (tmp_path / "page.html").read_text()
+    capsys.readouterr()
+    assert main(run) == 0
+    assert "smoke: 0 trainings and oracles to do" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*")} == kept

@@ -1,6 +1,7 @@
 """The report of a comparison and its exhibit: claims before results, and a page that shows what the JSON says."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_claims_stand_before_results_and_are_answered(written: Path, results: di
     rows = [line for line in text.splitlines() if line.startswith("| B4 |")]
     assert "1,000" in rows[0]
     assert "0.950 [0.940, 0.960]" in rows[0]
+    assert re.search(r"\| 1\.000 \[1\.000, 1\.000\] \|", rows[0])  # balanced continuity, every event right
     assert rows[0].endswith(" 3.00 [2.00, 4.00] |")
     for name in ("recall", "overlap", "seeds", "learning"):
         assert f"({name}.png)" in text

@@ -81,17 +81,27 @@ def arm_summary(results: Results, arm: str) -> dict[str, Any]:
     """The figures of an arm's first seed where curves meet, with intervals over logs, and the main ones of each."""
     trials = results.trials[arm]
     first = trials[min(trials)]
-    meeting = dict(first["meeting"])
     return {
         **{name: first[name] for name in FACTS},
         "ms_per_image": results.times.get(arm),
         "seed": first["seed"],
-        **meeting,
-        "decoder": first["decoder"],
-        "variants": first["variant_meeting"],
+        **with_continuity(results, arm, first["meeting"]),
+        "decoder": with_continuity(results, arm, first["decoder"], reading="decoder"),
+        "variants": {
+            name: with_continuity(results, arm, found, reading=name) for name, found in first["variant_meeting"].items()
+        },
         "diagnostics": diagnostics(results, arm, min(trials)) if ARMS[arm].boxes else None,
         "seeds": [seed_summary(results, arm, seed) for seed in trials],
     }
+
+
+def with_continuity(
+    results: Results, method: str, figures: Mapping[str, Any], *, reading: str = "native"
+) -> dict[str, Any]:
+    """The figures of an arm's first seed, or of a baseline, with the interval of the balanced continuity too."""
+    seed = min(results.trials.get(method, {0: None}))
+    ends = with_interval(*results.drawn(method, seed, "continuity", results.meeting, reading=reading))["interval95"]
+    return {**figures, "interval95": {**figures["interval95"], "crossing_continuity.balanced": ends}}
 
 
 def seed_summary(results: Results, arm: str, seed: int) -> dict[str, Any]:
@@ -201,7 +211,10 @@ def oracle_summary(results: Results) -> dict[str, Any]:
     """Ceilings and baselines without what is stored log by log."""
     assert results.oracles is not None
     found = {name: results.oracles[name] for name in ("ceilings", "anchors", "overlap", "label")}
-    return found | {"baselines": {name: item["meeting"] for name, item in results.oracles["baselines"].items()}}
+    baselines = results.oracles["baselines"]
+    return found | {
+        "baselines": {name: with_continuity(results, name, item["meeting"]) for name, item in baselines.items()}
+    }
 
 
 def not_run(results: Results) -> list[str]:

@@ -31,7 +31,7 @@ from veerjax.training.writer import LOG_FILE
 from veerjax.types import Batch, Prediction
 
 READ_AT_ONCE = 16  # logs
-LEARNING_PARTS = 60  # of a training, whose mean losses are kept
+LEARNING_PARTS = 40  # of a training, whose mean losses are kept
 THRESHOLDS = (0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # of masks, tried on validation
 
 

@@ -16,6 +16,7 @@ HALF = 1 / 3  # s/w at which two boxes overlap by .5
 PRIMARY = {"tolerance_f1_2px": "F1 within 2 px", "continuity": "balanced continuity"}
 BOXES = ("A1", "A2", "A3")
 SERIES = ("#cd1414", "#e07b00", "#8a4fb5", "#143cd7", "#0f8a8a", "#176b3a", "#7d6608", "#5b6770")
+RATIOS = (0.5, 1, 2, 5, 10, 20)  # marked on a logarithmic axis
 LAST = 6  # parts of a training that count as its end
 
 
@@ -100,6 +101,8 @@ def learning_plot(results: Results) -> bytes:
                 spent = step / step[-1] * of["train_flops"] / 1e12
                 axes.plot(spent, loss / loss[-LAST:].mean(), color=colour, linewidth=1, label=arm if k == 0 else None)
         axes.set_yscale("log")
+        axes.set_yticks(RATIOS, [f"{ratio:g}" for ratio in RATIOS])
+        axes.set_yticks([], minor=True)
         axes.axhline(1.0, color=LIGHT.muted, linewidth=0.8, linestyle=":")
         label(axes, LIGHT, y=f"loss / at the end: {told}")
         axes.legend(loc="upper right", ncols=4, fontsize=8, frameon=False)
