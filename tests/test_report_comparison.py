@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ from PIL import Image
 
 from veerjax.cli import main
 from veerjax.comparison import evidence
-from veerjax.comparison.exhibited import EXHIBITED
+from veerjax.comparison.exhibited import EXHIBITED, stored_steps
 from veerjax.comparison.summary import summary
 from veerjax.errors import InputError
 from veerjax.metrics.bootstrap import draw_weights
-from veerjax.report import exhibit
+from veerjax.report import comparison, exhibit
 from veerjax.report.comparison import evidence as in_words
 from veerjax.report.exhibit import write_exhibit
 
@@ -125,9 +125,18 @@ def expected_bars(results: dict[str, Any], arm: str, ink: str, step: int) -> lis
     return ["-" if value is None else f"{value:.2f}" for value in values]
 
 
-def check_numbers(browser: Any, results: dict[str, Any], *, boxes: str, pixels: str, ink: str, step: int) -> None:
+def check_numbers(
+    browser: Any,
+    results: dict[str, Any],
+    *,
+    boxes: str,
+    pixels: str,
+    ink: str,
+    step: int,
+    shown: Callable[[str], Any] = cases.shown,
+) -> None:
     """What is on screen is what the results and the stored step say."""
-    stored = [s for s in cases.shown(boxes)["steps"] if s["ink"] == ink][step]
+    stored = [s for s in shown(boxes)["steps"] if s["ink"] == ink][step]
     assert text_of(browser, "apart") == f"{stored['separation']:g}"
     assert text_of(browser, "formula") == f"{stored['formula']:.2f}"
     assert text_of(browser, "overlap") == ("-" if stored["overlap"] is None else f"{stored['overlap']:.2f}")
@@ -211,3 +220,60 @@ def test_nothing_is_cut_off_on_any_screen(written: Path, browser: Any, width: in
             assert picture.get_attribute("aria-label").startswith("Two copies of one curve, 1 of a box's width apart")
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, Any]:
+    """The results in the docs."""
+    return json.loads((DOCS / "comparison" / "results.json").read_text())
+
+
+def test_the_page_in_the_docs_is_made_of_the_results_beside_it(published: dict[str, Any]) -> None:
+    assert (published["preset"], published["result"]) == ("cpu", True)
+    text = (DOCS / "exhibit.html").read_text()
+    found = re.search(r'<script type="application/json" id="data">(.*)</script>', text)
+    assert found is not None
+    shown = stored_steps(DOCS / "comparison")
+    assert set(shown) == set(EXHIBITED)
+    assert json.loads(found[1].replace("<\\/", "</")) == exhibit.data_of(published, shown)
+
+
+def test_the_verdicts_of_the_write_up_are_those_of_the_results(published: dict[str, Any]) -> None:
+    rows = re.findall(r"^\| (.+?) \| \*\*(\w+)\*\* \|", (DOCS / "comparison.md").read_text(), re.MULTILINE)
+    assert rows == [(found["claim"], found["verdict"]) for found in published["falsifiers"]]
+
+
+def differences(a: Any, b: Any, where: str = "") -> list[str]:
+    """Where two plain values differ by more than another machine's rounding."""
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return [found for key in a for found in differences(a[key], b[key], f"{where}.{key}")]
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return [found for k, pair in enumerate(zip(a, b, strict=True)) for found in differences(*pair, f"{where}.{k}")]
+    if isinstance(a, float) and isinstance(b, (float, int)):
+        return [] if a == pytest.approx(b, abs=2e-6, rel=2e-6) else [f"{where}: {a} and {b}"]
+    return [] if a == b else [f"{where}: {a} and {b}"]
+
+
+@pytest.mark.slow
+def test_the_report_in_the_docs_follows_from_the_trainings_kept_there(published: dict[str, Any]) -> None:
+    assert differences(summary(DOCS / "comparison"), published) == []
+    told = comparison.markdown(published, plots=list(comparison.PLOTS))
+    assert (DOCS / "comparison" / "report.md").read_text() == told
+
+
+@needs_browser
+@pytest.mark.slow
+def test_the_page_in_the_docs_shows_its_numbers_at_every_step(published: dict[str, Any], browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    shown = stored_steps(DOCS / "comparison")
+    browser.get((DOCS / "exhibit.html").as_uri())
+    slider = browser.find_element("id", "separation")
+    for step in range(len(published["sweep"]["A1"]["all"])):
+        told = {"boxes": "A1", "pixels": "B4", "ink": "different", "step": step}
+        check_numbers(browser, published, shown=shown.__getitem__, **told)
+        slider.send_keys(Keys.ARROW_RIGHT)
+    assert [e for e in browser.get_log("browser") if e["level"] in ("SEVERE", "WARNING")] == []
