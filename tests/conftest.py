@@ -5,11 +5,18 @@ import os
 import shutil
 import tempfile
 
-from veerjax.runtime import CACHED_FROM_S
+import jaxlib.version
 
-# LLVM's costly passes make most of a test's time: without them the suite takes half as long.
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8 --xla_backend_optimization_level=1"
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=8",
+        # LLVM's costly passes make most of a test's time: without them the suite takes half as long.
+        "--xla_backend_optimization_level=1",
+        # jaxlib 0.10 compiles in two thirds of the time without its fusion emitters; 0.12 has no others, and ends
+        # at a flag that it does not know.
+        *(["--xla_cpu_use_fusion_emitters=false"] if jaxlib.version.__version_info__ < (0, 11) else []),
+    ]
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -17,7 +24,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="veerjax-compiled-")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", CACHED_FROM_S)
+# The smallest programs too: there are thousands, and one is read in a quarter of the time that it is compiled in.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -22,29 +22,38 @@ SIZE = {"height": 96, "width": 64}
 NO_LEARNING = ("all_background", "random_identity")
 
 
+def small_standard(data: str, *, split: str, data_dir: Path | None, limit: int | None, channels: int) -> LogSet:
+    """`standard` in small pictures."""
+    return rendered_set(data, split=split, count=limit or 12, channels=channels, **SIZE)
+
+
+def untrained_weights(name: str) -> Weights:
+    """A tiny net whose weights have not been trained, under any name but `nan`, whose weights are that."""
+    config = Config(name="tiny", model=ModelConfig(features=(4, 8), stem="full"))
+    model = build_model(config.model, config.loss)
+    variables = jax.device_get(model.init(jax.random.key(sum(map(ord, name)))))
+    if name == "nan":
+        variables = jax.tree.map(lambda leaf: leaf * np.nan, variables)
+    return Weights(name=name, config=config, model=model, variables=variables)
+
+
 @pytest.fixture
 def small_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`standard` in small pictures."""
-
-    def opened(data: str, *, split: str, data_dir: Path | None, limit: int | None, channels: int) -> LogSet:
-        return rendered_set(data, split=split, count=limit or 12, channels=channels, **SIZE)
-
-    monkeypatch.setattr(evaluate, "open_logs", opened)
+    monkeypatch.setattr(evaluate, "open_logs", small_standard)
 
 
 @pytest.fixture
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tiny net whose weights have not been trained, under any name but `nan`, whose weights are that."""
-    config = Config(name="tiny", model=ModelConfig(features=(4, 8), stem="full"))
-    model = build_model(config.model, config.loss)
+    monkeypatch.setattr(evaluate, "load_weights", untrained_weights)
 
-    def loaded(name: str) -> Weights:
-        variables = jax.device_get(model.init(jax.random.key(sum(map(ord, name)))))
-        if name == "nan":
-            variables = jax.tree.map(lambda leaf: leaf * np.nan, variables)
-        return Weights(name=name, config=config, model=model, variables=variables)
 
-    monkeypatch.setattr(evaluate, "load_weights", loaded)
+@pytest.fixture(scope="module")
+def two() -> Evaluation:
+    """Of two sets of weights on twelve logs, in batches that leave a rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "open_logs", small_standard)
+        patch.setattr(evaluate, "load_weights", untrained_weights)
+        return evaluated(("tiny", "other"))
 
 
 def evaluated(weights: str | tuple[str, ...] = "tiny", **options: object) -> Evaluation:
@@ -72,11 +81,10 @@ def test_figures_are_the_same_on_one_device_and_eight_and_for_any_batch(small_lo
             np.testing.assert_allclose(figures[0][key], figures[1][key], atol=1e-4, err_msg=key)
 
 
-def test_every_pixel_of_every_log_is_counted_once(small_logs: None, untrained: None) -> None:
-    evaluation = evaluated(limit=9, batch=4)
-    for sums in evaluation.sums.values():
+def test_every_pixel_of_every_log_is_counted_once(two: Evaluation) -> None:
+    for sums in two.sums.values():
         np.testing.assert_array_equal(sums["label"]["confusion"].sum(axis=(1, 2)), 96 * 64)
-        assert len(sums["label"]["confusion"]) == len(set(evaluation.names)) == 9
+        assert len(sums["label"]["confusion"]) == len(set(two.names)) == 12
 
 
 def test_baselines_score_what_they_must(small_logs: None, untrained: None) -> None:
@@ -94,8 +102,8 @@ def test_baselines_score_what_they_must(small_logs: None, untrained: None) -> No
     assert low < tossed["iou"]["pooled"][1] < high
 
 
-def test_the_report_is_plain_json_with_the_promised_keys(small_logs: None, untrained: None) -> None:
-    report = report_of(evaluated())
+def test_the_report_is_plain_json_with_the_promised_keys(two: Evaluation) -> None:
+    report = report_of(two)
     again = json.loads(json.dumps(report, allow_nan=False))
     promised = [
         "schema",
@@ -126,26 +134,22 @@ def test_the_report_is_plain_json_with_the_promised_keys(small_logs: None, untra
     assert again["survey"]["iou"] == [0.94, 0.26, 0.21]
 
 
-def test_weights_against_themselves_differ_by_nothing_and_against_others_by_something(
-    small_logs: None, untrained: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    evaluation = evaluated(("tiny", "other"))
-    same = replace(evaluation, sums=evaluation.sums | {"other": evaluation.sums["tiny"]})
+def test_weights_against_themselves_differ_by_nothing_and_against_others_by_something(two: Evaluation) -> None:
+    same = replace(two, sums=two.sums | {"other": two.sums["tiny"]})
     assert {entry["verdict"] for entry in difference_of(same)["difference"].values()} == {"equal", "-"}
     # The toss against a blank page: as if they were two sets of weights.
-    unlike = replace(evaluation, weights=("all_background", "random_identity"))
+    unlike = replace(two, weights=("all_background", "random_identity"))
     found = difference_of(unlike)["difference"]
     assert found["foreground_iou"] == {
         "a": 0, "b": 1, "difference": 1, "interval95": [1, 1], "verdict": "B better"
     }  # fmt: skip
-    back = difference_of(replace(evaluation, weights=("random_identity", "all_background")))["difference"]
+    back = difference_of(replace(two, weights=("random_identity", "all_background")))["difference"]
     assert back["foreground_iou"]["verdict"] == "A better"
     assert back["row_error_all_px.mean.0"]["verdict"] == "A better"
 
 
-def test_the_figure_to_decide_by_is_the_mean_of_the_curves_and_is_compared(small_logs: None, untrained: None) -> None:
-    evaluation = evaluated(("tiny", "other"))
-    report, compared = report_of(evaluation), difference_of(evaluation)
+def test_the_figure_to_decide_by_is_the_mean_of_the_curves_and_is_compared(two: Evaluation) -> None:
+    report, compared = report_of(two), difference_of(two)
     assert report["tolerance_f1_2px"] == pytest.approx(np.mean(report["tolerance_f1"]["2"]))
     low, high = report["interval95"]["tolerance_f1_2px"]
     assert low <= report["tolerance_f1_2px"] <= high

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -39,6 +40,7 @@ FEW = ["model.features=[8,16,16]", "model.rcnn.proposals=16", "model.rcnn.sample
 LINEAGE |= {"faster_rcnn": (FEW, 1), "mask_rcnn": (FEW, 1)}
 SIZE = ["data.setting=shifted", "data.height=64", "data.width=64"]
 SLACK = 0.05  # of IoU that a net which learns four logs by heart may stay below the oracle of its stride
+BETWEEN_LOOKS = 50  # steps; most networks are as good long before the last one
 needs_libtpu = pytest.mark.skipif(
     importlib.util.find_spec("libtpu") is None, reason="the extra is absent: pip install 'veerjax[tpu]'"
 )
@@ -54,6 +56,20 @@ def given(name: str, *more: str) -> list[str]:
     return ["--config", str(CONFIGS / f"{name}.py"), *overrides]
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scan, and beside it a folder of two pairs to evaluate on: `standard` itself is far larger, and slow here."""
+    folder = tmp_path_factory.mktemp("drawn")
+    batch = rendered_examples("shifted", split="test", indices=jnp.arange(3), height=100, width=64)
+    images, labels = np.uint8(np.asarray(batch.image)[..., 0] * 255), np.uint8(batch.label)
+    iio.imwrite(folder / "scan.png", images[0])
+    (folder / "pairs").mkdir()
+    for index in (1, 2):
+        iio.imwrite(folder / "pairs" / f"{index}.png", images[index])
+        iio.imwrite(folder / "pairs" / f"{index}.label.png", labels[index])
+    return folder
+
+
 def test_every_architecture_has_a_config_here() -> None:
     configs = {path.stem: load_config_file(path).model.name for path in CONFIGS.glob("*.py")}
     assert {configs[name] for name in LINEAGE} == set(architectures())
@@ -61,24 +77,23 @@ def test_every_architecture_has_a_config_here() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LINEAGE)
-def test_it_trains_evaluates_is_timed_and_digitises(name: str, tmp_path: Path) -> None:
+def test_it_trains_evaluates_is_timed_and_digitises(name: str, drawn: Path, tmp_path: Path) -> None:
     assert len(jax.devices()) == 8
-    run, out = tmp_path / "run", tmp_path / "out"
+    run, out, scan = tmp_path / "run", tmp_path / "out", drawn / "scan.png"
     short = ["steps=3", "batch=8", "validation.every=3", "validation.examples=8"]
     assert main(["train", *given(name, *short), "--workdir", str(run)]) == 0
-    assert main(["evaluate", "--weights", str(run), "--limit", "4", "--json", str(tmp_path / "e.json")]) == 0
-    figures = json.loads((tmp_path / "e.json").read_text())
-    assert figures["n_logs"] == 4
-    assert max(figures["iou"]["pooled"]) > 0
+    figures = tmp_path / "e.json"
+    assert main(["evaluate", "--weights", str(run), "--data", str(drawn / "pairs"), "--json", str(figures)]) == 0
+    found = json.loads(figures.read_text())
+    assert found["n_logs"] == 2
+    assert max(found["iou"]["pooled"]) > 0
     # The stages of `veerjax benchmark` that are the network's own: all of them compile for minutes.
     bench = Bench.of(small(name, "batch=8"), data_mesh())
     for stage in (bench.train(), bench.predict()):
         assert stage.work is not None
         assert stage.work.flops > 0
         assert timed(stage.run, warmup=1, steps=1).median_s > 0
-    [log] = rendered_examples("standard", split="test", indices=jnp.arange(1), height=100, width=64).image
-    iio.imwrite(tmp_path / "scan.png", np.uint8(np.asarray(log)[..., 0] * 255))
-    assert main(["digitize", str(tmp_path / "scan.png"), "--out", str(out), "--weights", str(run)]) == 0
+    assert main(["digitize", str(scan), "--out", str(out), "--weights", str(run)]) == 0
     assert (out / "scan.pixels.csv").read_text().count("\n") == 101
 
 
@@ -87,24 +102,33 @@ def test_it_trains_evaluates_is_timed_and_digitises(name: str, tmp_path: Path) -
 def test_it_learns_four_logs_by_heart_as_well_as_its_stride_allows(name: str) -> None:
     config = small(name, "steps=500", "batch=4", "optimiser.warmup_steps=20", "optimiser.learning_rate=1e-2")
     batch = rendered_examples("one_pixel", split="train", indices=jnp.arange(4), height=64, width=64)
-    ours, best = learnt(config, batch), ceiling(batch, stride=LINEAGE[name][1])
+    stride = LINEAGE[name][1]
+    best, ours = ceiling(batch, stride=stride), np.zeros(2)
+    for ours in learning(config, batch):
+        if as_good(ours, best, stride=stride):
+            break
     print(f"\n{name}: IoU {np.round(ours, 3)}, the oracle of its stride {np.round(best, 3)}")
-    if LINEAGE[name][1] >= 16:
+    assert as_good(ours, best, stride=stride)
+
+
+def as_good(ours: np.ndarray, best: np.ndarray, *, stride: int) -> bool:
+    if stride >= 16:
         # Cells this coarse hold both curves, and have one label: what one of them reaches, the other loses.
         ours, best = ours.mean(), best.mean()
-    assert np.all(ours > best - SLACK)
+    return bool(np.all(ours > best - SLACK))
 
 
-def learnt(config: Config, batch: Batch) -> np.ndarray:
-    """The pooled IoU of both curves on the one batch that it is trained on."""
+def learning(config: Config, batch: Batch) -> Iterator[np.ndarray]:
+    """The pooled IoU of both curves on the one batch that it is trained on, looked at now and then to the last step."""
     model = build_model(config.model, config.loss)
     state = jax.jit(lambda key: initial(key, config=config, model=model))(jax.random.key(0))
     step = jax.jit(step_of(config, model), donate_argnums=0)
-    for _ in range(config.steps):
-        state, metrics = step(state, batch)
-        jax.block_until_ready(metrics["loss"])  # a CPU that is asked for many steps at once runs out of threads
     predict = jax.jit(lambda state: exclusive_label(model.predict(state.variables, batch)))
-    return iou(batch, predict(state))
+    for _ in range(config.steps // BETWEEN_LOOKS):
+        for _ in range(BETWEEN_LOOKS):
+            state, metrics = step(state, batch)
+            jax.block_until_ready(metrics["loss"])  # a CPU that is asked for many steps at once runs out of threads
+        yield iou(batch, predict(state))
 
 
 def ceiling(batch: Batch, *, stride: int) -> np.ndarray:

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from veerjax.config import LossConfig, ModelConfig
 from veerjax.errors import InputError
@@ -23,6 +25,15 @@ def added_files() -> dict[str, str]:
     assert all(line.startswith("+") for text in files[1::2] for line in text.splitlines())
     texts = [re.sub(r"^\+", "", text, flags=re.MULTILINE) for text in files[1::2]]
     return dict(zip(files[::2], texts, strict=True))
+
+
+def write_pair(folder: Path) -> None:
+    """A log of 32 x 32 px with two straight curves, and its label."""
+    folder.mkdir()
+    label = np.zeros((32, 32), np.uint8)
+    label[:, 8:10], label[:, 20:22] = 1, 2
+    Image.fromarray(np.where(label > 0, 0, 255).astype(np.uint8)).save(folder / "a.png")
+    Image.fromarray(label).save(folder / "a.label.png")
 
 
 @pytest.mark.slow
@@ -45,8 +56,9 @@ def test_the_readmes_network_trains_and_is_known_again(tmp_path: Path) -> None:
     veerjax("train", "--config", config, "--workdir", "run", *(f"--set={item}" for item in short))
     name = json.loads((tmp_path / "run" / "config.json").read_text())["model"]["name"]
     assert module == name.replace(".", "/") + ".py"
-    veerjax("evaluate", "--weights", "run", "--limit", "2", "--json", "e.json")
-    assert json.loads((tmp_path / "e.json").read_text())["n_logs"] == 2
+    write_pair(tmp_path / "pairs")
+    veerjax("evaluate", "--weights", "run", "--data", "pairs", "--json", "e.json")
+    assert json.loads((tmp_path / "e.json").read_text())["n_logs"] == 1
 
 
 def test_a_network_that_is_not_there_is_one_sentence() -> None:

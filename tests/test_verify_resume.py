@@ -30,23 +30,22 @@ PARTS = {"params", "extra", "opt_state", "ema", "step"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 8])
-def test_a_killed_run_ends_as_an_unbroken_one_bit_for_bit(devices: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Of a flag that is given twice the last counts.
-    monkeypatch.setenv("XLA_FLAGS", f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}")
+def test_a_killed_run_ends_as_an_unbroken_one_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On one device: the random kills below are of a run that draws on eight. Of a flag given twice the last counts.
+    monkeypatch.setenv("XLA_FLAGS", f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=1")
     found = verify_resume(TINY, steps=6)
     assert found["equal"], found["differing"]
     assert set(found["hashes"]["whole"]) == PARTS
-    assert (found["devices"], found["resumed_from"]) == (devices, 3)
+    assert (found["devices"], found["resumed_from"]) == (1, 3)
 
 
 @pytest.mark.slow
-def test_so_does_one_on_a_built_dataset(tmp_path: Path) -> None:
+def test_so_does_one_of_eight_devices_on_a_built_dataset(tmp_path: Path) -> None:
     build("raster_logs/clean", data_dir=tmp_path, num=20, height=32, width=32)
     config = replace(TINY, data=replace(TINY.data, setting="raster_logs/clean"))
     found = verify_resume(config, steps=6, data_dir=tmp_path)
     assert found["equal"], found["differing"]
-    assert (found["data"], found["resumed_from"]) == ("raster_logs/clean", 3)
+    assert (found["data"], found["devices"], found["resumed_from"]) == ("raster_logs/clean", 8, 3)
 
 
 @pytest.mark.slow
