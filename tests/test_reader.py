@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from veerjax.errors import InputError
-from veerjax.jobs.reader import as_unit_grey, mapped_back, rescaled
+from veerjax.jobs.reader import as_unit_grey, mapped_back
+from veerjax.logs.scales import DepthScale
+from veerjax.logs.working import rescaled, row_stretch
 from veerjax.tracing.trace import Trace
 
 
@@ -61,6 +63,31 @@ def test_rescaling_keeps_the_mean_of_a_thin_line() -> None:
     np.testing.assert_allclose((1 - small).sum() / 200, 1.0, rtol=1e-3)
     assert rescaled(small, 256) is small
     assert rescaled(small, 300).shape == (234, 300)
+
+
+@pytest.mark.parametrize(
+    ("rows_per_ft", "scale", "stretch"),
+    [
+        (15.0, 0.4, 1.0),  # 5 in per 100 ft at 300 dpi has six working rows for a foot
+        (6.0, 0.4, 4 / 2.4),
+        (3.0, 0.4, 2.0),  # twice is the most
+        (2.0, 0.5, 2.0),  # as many rows as the scan has
+        (1.0, 1.2, 1.0),  # a narrow scan is enlarged already
+    ],
+)
+def test_rows_of_a_small_depth_scale_are_drawn_out(rows_per_ft: float, scale: float, stretch: float) -> None:
+    assert row_stretch(rows_per_ft, scale) == pytest.approx(stretch)
+    crop = np.linspace(0, 1, 600, dtype=np.float32)[:, None] * np.ones((1, 500), np.float32)
+    drawn_out = rescaled(crop, 200, stretch=stretch)
+    assert drawn_out.shape == (round(240 * stretch), 200)
+    np.testing.assert_allclose(drawn_out.mean(), 0.5, atol=0.01)
+    assert (np.diff(drawn_out[:, 0]) > 0).all(), "rows keep their order"
+
+
+@pytest.mark.parametrize(("unit", "rows_per_ft"), [("ft", 10.0), ("m", 3.048)])
+def test_a_depth_scale_tells_its_rows_for_a_foot(unit: str, rows_per_ft: float) -> None:
+    scale = DepthScale(unit=unit, anchors=((20.0, 700.0), (1000.0, 610.0), (1020.0, 600.0)))
+    assert scale.rows_per_ft == pytest.approx(rows_per_ft)
 
 
 def test_images_of_another_shape_are_refused() -> None:

@@ -149,6 +149,44 @@ def test_a_gap_stays_a_gap_and_blank_paper_holds_no_curve():
     assert (found.confidence[1] == 0).all()
 
 
+def hazy(a: np.ndarray, b: np.ndarray, *, haze: float) -> np.ndarray:
+    """Maps of a solid and a broken curve, the broken one's showing some of the solid one's ink too."""
+    solid, broken = (strokes(x, width=WIDTH, noise=0.0) for x in (a, b))
+    return both(solid, np.maximum(dashed(broken, on=16, off=16, left=0.35), haze * solid))
+
+
+def test_a_broken_curve_does_not_leap_onto_a_solid_one_between_its_dashes():
+    a, b = np.full(HEIGHT, 100.0), np.full(HEIGHT, 30.0)
+    found = trace_curves(said(hazy(a, b, haze=0.6)), [SOLID, DASHED], **TRACK)
+    assert share_within(found, 0, a, px=1.0) > 0.97
+    assert share_within(found, 1, b, px=2.0) > 0.97
+
+
+def test_ink_of_a_solid_curve_beside_a_broken_one_does_not_draw_it_aside():
+    a, b = np.full(HEIGHT, 64.0), np.full(HEIGHT, 68.0)
+    found = trace_curves(said(hazy(a, b, haze=0.6)), [SOLID, DASHED], **TRACK)
+    dash = np.arange(HEIGHT) % 32 < 16
+    assert np.mean(np.abs(found.x[1] - b)[dash]) < 0.5
+
+
+def test_a_curve_is_present_where_it_runs_under_another():
+    a = np.full(HEIGHT, 64.0)
+    b = a + 0.3 * np.maximum(np.abs(np.arange(HEIGHT) - HEIGHT / 2) - 100, 0)
+    masks = hazy(a, b, haze=0.3)
+    masks[1] = np.where(np.abs(a - b)[:, None] < 2, 0.3 * masks[0], masks[1])
+    found = trace_curves(said(masks), [SOLID, DASHED], **TRACK)
+    assert share_within(found, 1, b, px=3.0) > 0.97
+
+
+def test_a_curve_that_ends_is_not_carried_on_along_another():
+    a, b = np.full(HEIGHT, 64.0), np.full(HEIGHT, 30.0)
+    masks = hazy(a, b, haze=0.05)
+    masks[1, 256:] = 0.05 * masks[0, 256:]
+    found = trace_curves(said(masks), [SOLID, DASHED], **TRACK)
+    assert not found.presence[1, 270:].any()
+    assert found.presence[1, :230].all()
+
+
 def test_fainter_ink_is_less_confident():
     ink = strokes(np.full(HEIGHT, 40.0), width=WIDTH, noise=0.0)
     sure, faint = (trace_curves(said(both(share * ink)), [SOLID], **TRACK) for share in (0.95, 0.4))

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -20,7 +20,7 @@ from veerjax.logs.page import Page
 from veerjax.logs.scales import CurveScale
 from veerjax.logs.sections import IGNORE, MAIN, Calibration, Section, Track
 from veerjax.logs.track_shape import TrackShape, straight_shape
-from veerjax.logs.working import rescaled
+from veerjax.logs.working import rescaled, row_stretch
 from veerjax.models.model import Variables
 from veerjax.tracing.classical import classical_batch
 from veerjax.tracing.joint import Crossing, TracedCurves, WantedCurve, trace_curves
@@ -61,6 +61,8 @@ class TrackCurves:
 
 class TrackReader(ABC):
     """Reads the curves of tracks; how, its kinds decide."""
+
+    stretches: ClassVar[bool] = True  # whether small depth scales are drawn out for reading
 
     @property
     @abstractmethod
@@ -146,7 +148,9 @@ class TrackReader(ABC):
         part = section_part(grey, rows)
         shape = shape_of(part, track)
         crop = crop_of(part, shape)
-        working = rescaled(crop.levels, self.width_px)
+        scale = self.width_px / crop.levels.shape[1]
+        stretch = row_stretch(section.depth_scale.rows_per_ft, scale) if self.stretches else 1.0
+        working = rescaled(crop.levels, self.width_px, stretch=stretch)
         across, down = working.shape[1] / crop.levels.shape[1], len(working) / len(rows)
         left_edge, right_edge = crop.left_px * across, crop.right_px * across
         right_edge = min(right_edge, working.shape[1])  # rounding may lift it above
@@ -228,6 +232,8 @@ class Reader(TrackReader):
 @dataclass(frozen=True, kw_only=True)
 class ClassicalReader(TrackReader):
     """Reads images without learning (`tracing.classical`), at the width that its lengths were chosen at."""
+
+    stretches = False
 
     @property
     def width_px(self) -> int:

@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from veerjax.config import require
 from veerjax.labels import CURVE_1, CURVE_2
 from veerjax.logs.fields import check_curve_name
+from veerjax.logs.units import FT_PER_M
 
 UNITS = ("ft", "m")
 SCALES = ("linear", "log", "reversed")
@@ -46,6 +47,12 @@ class DepthScale:
     def downwards(self) -> bool:
         """Whether depth increases down the rows."""
         return self.anchors[0][1] < self.anchors[-1][1]
+
+    @property
+    def rows_per_ft(self) -> float:
+        """Rows of the scan for a foot, between the first and the last anchor."""
+        (top, first), (bottom, last) = self.anchors[0], self.anchors[-1]
+        return (bottom - top) / abs(last - first) / (FT_PER_M if self.unit == "m" else 1.0)
 
     def depth(self, row_px: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The depth [unit] at rows [px]."""

@@ -18,8 +18,10 @@ def own_masks(
 ) -> Float[np.ndarray, "curves height width"]:
     """The probability that a pixel is ink of each curve.
 
-    Ink between curves of one class belongs to the nearest. In rows in which two are on one stretch, broader than a
-    stroke, its left part is the left curve's; one as narrow as a stroke is both curves'.
+    Ink between curves of one class belongs to the nearest. Where curves of two classes run close together a network is
+    in two minds: ink that is nearer to the other curve, and surer in the other's map, is not this one's. In rows in
+    which two of one class are on one stretch, broader than a stroke, its left part is the left curve's; one as narrow
+    as a stroke is both curves'.
 
     Args:
         places: where the curves are
@@ -32,10 +34,11 @@ def own_masks(
     own = np.empty((len(wanted), *masks.shape[1:]), np.float32)
     for k, one in enumerate(classes):
         own[k] = masks[one]
-        rivals = [j for j in range(len(wanted)) if j != k and classes[j] == one]
-        distance = {j: distance_px(columns, first[j], last[j], presence=places.presence[j]) for j in (k, *rivals)}
-        for j in rivals:
-            own[k][distance[j] < distance[k]] = 0.0
+        beside = distance_px(columns, first[k], last[k], presence=places.presence[k])
+        for j in (j for j in range(len(wanted)) if j != k):
+            nearer = distance_px(columns, first[j], last[j], presence=places.presence[j]) < beside
+            surer = True if classes[j] == one else masks[classes[j]] > masks[one]
+            own[k][nearer & surer] = 0.0
         guest = places.presence[k] & (places.source[k] != one)
         near = distance_px(columns, places.first[k][guest], places.last[k][guest], presence=True) <= SKIRT_PX
         own[k][guest] = np.where(near, np.maximum(masks[1 - one][guest], own[k][guest]), own[k][guest])

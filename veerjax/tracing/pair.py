@@ -28,12 +28,14 @@ class PairCosts:
 
     epsilon: float = 0.01  # probability below which all evidence is alike
     hop_cost: float = 2.0  # of crossing any blank paper but a pixel or two, where the ink may be another such curve's
-    slope_cost: float = 0.06  # of each column of blank paper crossed
+    slope_cost: float = 0.15  # of each column of blank paper crossed
     lean_cost: float = 0.01  # of each column that the middle of the stretch moves
-    jump_cap: float = 8.0  # the most that a move between two rows costs
+    jump_cap: float = 30.0  # the most that a move between two rows costs
     switch_cost: float = 6.0  # of appearing or vanishing
+    absent_cost: float = 2.0  # of each row without a curve that is declared, beside what ink of its class says
     other_class: float = 0.05  # how much of the other class's evidence counts
-    shared_cost: float = 0.1  # of each row in which two curves are on the same ink
+    shared_cost: float = 0.1  # of each row in which two curves of one class are on the same ink
+    covered_cost: float = 0.8  # likewise of two classes: a map shows some of the other class's ink too
     unread_share: float = 1.5  # of what missing ink costs an absent curve, that it costs two that are on other ink
     wrap_cost: float = 3.0  # of each passage from edge to edge
     wrapped_cost: float = 0.002  # of each row and track width that a curve is off its scale
@@ -73,8 +75,9 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     count = found.strength.shape[1]
     middle = (found.first + found.last) / 2
     shared = there[:, :, None] & there[:, None] & (jnp.abs(middle[:, :, None] - middle[:, None]) <= SAME_PX)
-    both = both.at[:, :-1, :-1].add(jnp.where(shared, costs.shared_cost, 0.0))
-    missed = -jnp.log(1 - jnp.minimum(pair.presence, 1.0) + eps)
+    sharing = costs.shared_cost if same_class else costs.covered_cost
+    both = both.at[:, :-1, :-1].add(jnp.where(shared, sharing, 0.0))
+    missed = costs.absent_cost - jnp.log(1 - jnp.minimum(pair.presence, 1.0) + eps)
     if not same_class:
         return both.at[:, -1, :].add(missed[:, :1]).at[:, :, -1].add(missed[:, 1:])
     # Ink that the other curve is on excuses the absence of this one.
