@@ -73,6 +73,15 @@ def test_nothing_changes_on_a_straight_strip(track_px: float, pitch_px: float, t
     assert np.abs(found.tilt_px).max() < 0.5
 
 
+@pytest.mark.parametrize("thick_px", [1.0, 2.0, 6.0])
+def test_edges_that_the_scan_s_border_cuts_off_are_told_by_the_lines_between(thick_px: float) -> None:
+    bent = bent_strip(height=1000, track_px=500, drift=still, pitch_px=20.0, thick_px=thick_px, bits=False)
+    cut = bent.image[:, MARGIN_PX : MARGIN_PX + 500]
+    found = track_shape(cut, 0.0, 500.0)
+    assert np.abs(found.left_px).max() < 0.3
+    assert np.abs(found.right_px - 500).max() < 0.3
+
+
 @pytest.mark.parametrize("degrees", [3.0, -1.0])
 def test_skew_moves_the_edges_down_the_strip_and_tilts_its_rows(degrees: float) -> None:
     slope = np.tan(np.radians(degrees))

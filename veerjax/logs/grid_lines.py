@@ -55,6 +55,7 @@ class Bands:
     rows: int  # of a band, but for the last
     middles_px: Float64[np.ndarray, " bands"]  # row of the scan
     height: int  # of the scan
+    width: int  # of the scan
 
     def by_row(
         self, values: Float64[np.ndarray, " bands"], known: Bool[np.ndarray, " bands"]
@@ -191,7 +192,8 @@ def bands_of(image: UInt8[np.ndarray, "height _"] | Page, left_px: float, right_
     parts = [windowed(image, rows=pair, columns=columns) for pair in zip(starts, stops, strict=True)]
     profiles = np.stack([1 - part.mean(axis=0, dtype=np.float64) / 255 for part in parts])
     middles = (np.array(starts) + np.array(stops)) / 2
-    return Bands(profiles=profiles, first=columns[0], rows=rows, middles_px=middles, height=height)
+    size = {"height": height, "width": image.shape[1]}
+    return Bands(profiles=profiles, first=columns[0], rows=rows, middles_px=middles, **size)
 
 
 def followed(
@@ -200,7 +202,14 @@ def followed(
     """How much wider than declared the comb is, and how far right of the declared place it lies in each band [px]."""
     offsets = np.arange(-reach, reach + 1)
     smooth = box(bands.profiles, max(round(width / 250), 1))
-    place = partial(comb_scores, smooth, left_px - reach - bands.first, comb=comb, places=len(offsets))
+    place = partial(
+        comb_scores,
+        smooth,
+        left_px - reach - bands.first,
+        comb=comb,
+        places=len(offsets),
+        border=(-bands.first, bands.width - bands.first),
+    )
     scores = [place(width * stretch) for stretch in STRETCHES]
     best = int(np.argmax([np.quantile(score.max(axis=1), 0.75) for score in scores]))
     whole = np.quantile(scores[best].max(axis=1), 0.75)
@@ -216,16 +225,26 @@ def comb_scores(
     *,
     comb: Comb,
     places: int,
+    border: tuple[int, int],
 ) -> Float64[np.ndarray, "bands offsets"]:
-    """How much darker the comb's lines are than what is between them, for so many places from `left` on [px]."""
+    """How much darker the comb's lines are than what is between them, for so many places from `left` on [px].
+
+    A line on the border of the scan, which may cut it off, is taken to be as dark as the others. One beyond the border
+    counts as much against the place as a black one for it: a track does not leave its scan.
+    """
 
     def taken(at: float) -> Float64[np.ndarray, "bands offsets"]:
         start = int(np.floor(left + at * width))
         return profiles[:, start : start + places]
 
-    scores = np.zeros((len(profiles), places))
-    for at, weight in zip(comb.at, comb.weight, strict=True):
-        scores += weight * taken(at)
+    scores, weights = np.zeros((len(profiles), places)), np.full(places, 1e-9)
+    for at, weight, window_px in zip(comb.at, comb.weight, comb.window_px, strict=True):
+        place = np.floor(left + at * width) + np.arange(places) + 0.5
+        inside_px = np.minimum(place - border[0], border[1] - place)
+        whole, beyond = np.abs(inside_px) >= window_px, inside_px <= -window_px
+        scores += weight * (whole * taken(at) - beyond)
+        weights += weight * whole
+    scores /= weights
     for at in comb.between:
         scores -= taken(at) / len(comb.between)
     return scores
@@ -274,7 +293,10 @@ def measured(
 def centroids(
     bands: Bands, expected_px: Float64[np.ndarray, "bands lines"], window_px: Float64[np.ndarray, " lines"]
 ) -> tuple[Float64[np.ndarray, "bands lines"], Float64[np.ndarray, "bands lines"]]:
-    """How far right of its expected place the darkness around each line is centred [px], and how dark it is there."""
+    """How far right of its expected place the darkness around each line is centred [px], and how dark it is there.
+
+    A line that the scan's border may cut off is not dark: what is left of it is not centred where it is.
+    """
     most = int(np.ceil(window_px.max()))
     columns = np.floor(expected_px).astype(int)[..., None] + np.arange(-most, most + 1)
     away = columns + 0.5 - expected_px[..., None]
@@ -285,7 +307,8 @@ def centroids(
     peak = np.max(np.where(inside, dark, -np.inf), axis=2, keepdims=True)
     mass = np.where(inside, np.clip(dark - floor - 0.25 * (peak - floor), 0, None), 0.0)  # without the paper's noise
     total = np.maximum(mass.sum(axis=2), 1e-9)
-    return (mass * away).sum(axis=2) / total, (peak - floor)[..., 0]
+    whole = (expected_px >= window_px) & (expected_px <= bands.width - window_px)
+    return (mass * away).sum(axis=2) / total, np.where(whole, (peak - floor)[..., 0], 0.0)
 
 
 def straight_fit(

@@ -73,6 +73,9 @@ def markdown(results: Results, *, plots: Sequence[str]) -> str:
         "that trained them, with the 10th and 90th percentile.",
         main_table(results),
         table(["arm", *(name for name, _ in MORE)], [[arm, *cells(of, MORE)] for arm, of in rows_of(results)]),
+        "## With a common decoder",
+        "The same answers, read by the joint path of `tracing.trace` instead of a row at a time.",
+        decoder_table(results),
         "## The answers",
         table(
             ["claim", "verdict", "evidence"],
@@ -139,6 +142,14 @@ def main_table(results: Results) -> str:
             spent += [f"{of['steps']:,}", milliseconds(of["ms_per_image"])]
         rows.append([arm, of.get("about", "no training"), *cells(of, COLUMNS), *spent])
     return table(["arm", *facts], rows)
+
+
+def decoder_table(results: Results) -> str:
+    """Both primary measures as an arm answers, and through the decoder that all share."""
+    columns = [column for column in COLUMNS if column[0] in ("F1@2px", "balanced continuity")]
+    head = ["arm", *(f"{name}{how}" for how in ("", ", decoder") for name, _ in columns)]
+    arms = results["arms"].items()
+    return table(head, [[arm, *cells(of, columns), *cells(of["decoder"], columns)] for arm, of in arms])
 
 
 def milliseconds(times: Mapping[str, float] | None) -> str:
