@@ -14,9 +14,6 @@ from typing import Any
 from veerjax.config import Config, to_dict, with_overrides
 
 WORKER = Path(__file__).parent / "hosts_worker.py"
-# Of a flag that is given twice the last counts.
-DEVICE_COUNT = "--xla_force_host_platform_device_count"
-UNOPTIMISED = "--xla_backend_optimization_level=0"  # tiny nets compile in less time than they would gain
 LONG_S = 1800  # that a start may take here, where others compute too
 TINY = with_overrides(
     Config(name="tiny"),
@@ -88,7 +85,8 @@ class Hosts:
             **os.environ,
             "PYTHONPATH": str(WORKER.parents[1]),
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": " ".join([os.environ["XLA_FLAGS"], f"{DEVICE_COUNT}={devices}", UNOPTIMISED]),
+            # Tiny nets compile in less time than they would gain.
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0",
         }
         port = port or free_port()
 

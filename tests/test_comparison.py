@@ -177,10 +177,23 @@ def test_the_verdicts_of_a_world_in_which_pixels_win(tmp_path: Path) -> None:
     expected = [HELD, HELD, HELD, HELD, FALSIFIED, FALSIFIED, FALSIFIED]
     assert verdicts(folder, 1, 2, 3, 4, 7, 8, 9) == expected
     side = cases.trial("B4", 0, {"native": 0.95, "ceiling": 0.95}, continuity=0.3)
-    equal = cases.trial("A3", 0, {"native": 0.95, "ceiling": 0.95}, continuity=0.3)
-    again = cases.folder_of(tmp_path, side, equal)
-    assert verdicts(again, 2) == [FALSIFIED]
-    assert verdicts(again, 1)[0] in (FALSIFIED, UNDECIDED)
+    assert verdicts(cases.folder_of(tmp_path, side), 2) == [FALSIFIED]
+
+
+def test_the_verdicts_of_a_world_in_which_boxes_queries_and_rows_are_as_good(tmp_path: Path) -> None:
+    b4 = cases.trial("B4", 0, {"native": 0.95, "ceiling": 0.95})
+    equal = [{**cases.trial(arm, 0, {"native": 0.95, "ceiling": 0.95}), "logs": b4["logs"]} for arm in ("A3", "A5")]
+    a1 = cases.trial("A1", 0, {"native": 0.7, "ceiling": 0.7})
+    c1 = cases.trial("C1", 0, {"native": 0.99, "ceiling": 0.99})
+    folder = cases.folder_of(tmp_path, a1, b4, *equal, c1, cases.control(), cases.oracles())
+    assert verdicts(folder, 1, 3, 4) == [FALSIFIED, FALSIFIED, FALSIFIED]
+
+
+def test_low_iou_is_judged_by_where_the_curve_is(tmp_path: Path) -> None:
+    lost = cases.trial("B4", 0, {"native": 0.25, "ceiling": 0.25})
+    assert verdicts(cases.folder_of(tmp_path, lost, cases.oracles()), 5) == [FALSIFIED]
+    placed = {**lost, "logs": {**lost["logs"], "all_px": np.ones((len(lost["logs"]["all_px"]), 2)).tolist()}}
+    assert verdicts(cases.folder_of(tmp_path, placed), 5) == [HELD]
 
 
 def test_the_preset_of_the_machinery_claims_nothing(tmp_path: Path) -> None:

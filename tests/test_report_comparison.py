@@ -176,6 +176,7 @@ def test_the_slider_moves_by_keys_mouse_and_touch(written: Path, results: dict[s
     assert [e for e in browser.get_log("browser") if e["level"] in ("SEVERE", "WARNING")] == []
     asked = [json.loads(e["message"])["message"] for e in browser.get_log("performance")]
     urls = {m["params"]["request"]["url"] for m in asked if m["method"] == "Network.requestWillBeSent"}
+    assert urls
     assert all(url.startswith(("file:", "data:")) for url in urls)
 
 
@@ -245,6 +246,26 @@ def test_the_page_in_the_docs_is_made_of_the_results_beside_it(published: dict[s
 def test_the_verdicts_of_the_write_up_are_those_of_the_results(published: dict[str, Any]) -> None:
     rows = re.findall(r"^\| (.+?) \| \*\*(\w+)\*\* \|", (DOCS / "comparison.md").read_text(), re.MULTILINE)
     assert rows == [(found["claim"], found["verdict"]) for found in published["falsifiers"]]
+
+
+def test_the_table_of_the_write_up_holds_figures_of_the_results(published: dict[str, Any]) -> None:
+    text = (DOCS / "comparison.md").read_text()
+    for arm, of in published["arms"].items():
+        [row] = re.findall(rf"^\| {arm}, .*$", text, re.MULTILINE)
+        found = [float(number) for number in re.findall(r"(?<![\w.])\.\d{3}", row)]
+        ends = of["interval95"]
+        expected = [
+            *of["iou"]["pooled"],
+            *figure_and_ends(of["tolerance_f1_2px"], ends["tolerance_f1_2px"]),
+            *figure_and_ends(of["identity_accuracy"], ends["identity_accuracy"]),
+            *figure_and_ends(of["crossing_continuity"]["balanced"], ends["crossing_continuity.balanced"]),
+        ]
+        assert found == pytest.approx([value for value in expected if value is not None], abs=6e-4)
+        assert f"| {of['steps']:,} |" in row
+
+
+def figure_and_ends(value: float | None, ends: list[float | None]) -> list[float | None]:
+    return [value, *ends]
 
 
 def differences(a: Any, b: Any, where: str = "") -> list[str]:

@@ -32,8 +32,9 @@ BASELINES = ("all_background", "random_identity", "classical")
 FACTS = ("about", "parameters", "forward_flops", "train_flops", "steps", "mask_threshold", "seconds")
 NOT_MEASURED = (
     "degraded scans: every picture is on plain paper",
-    "sweep (iv), few training logs, and sweep (v), more than two curves",
-    "one run four times as long",
+    "sweep (ii) by distance, sweep (iv), few training logs, and sweep (v), more than two curves",
+    "a comparison at equal steps, and one run four times as long",
+    "average precision of the arms; tables by angle, stroke and distance from a crossing",
     "tuning trials: every arm has the same learning rate and schedule, and none was tuned but A3's mask threshold",
     "one stem for all: FCN, DeepLab and VeerNet keep the full-resolution stem that they were published with",
 )
