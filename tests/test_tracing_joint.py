@@ -159,7 +159,9 @@ def test_a_broken_curve_does_not_leap_onto_a_solid_one_between_its_dashes():
     a, b = np.full(HEIGHT, 100.0), np.full(HEIGHT, 30.0)
     found = trace_curves(said(hazy(a, b, haze=0.6)), [SOLID, DASHED], **TRACK)
     assert share_within(found, 0, a, px=1.0) > 0.97
-    assert share_within(found, 1, b, px=2.0) > 0.97
+    there = found.presence[1]
+    assert np.abs(found.x[1] - b)[there].max() < 2.0
+    assert there[:-17].all()  # below its last dash nothing says that it goes on
 
 
 def test_ink_of_a_solid_curve_beside_a_broken_one_does_not_draw_it_aside():
@@ -173,9 +175,11 @@ def test_a_curve_is_present_where_it_runs_under_another():
     a = np.full(HEIGHT, 64.0)
     b = a + 0.3 * np.maximum(np.abs(np.arange(HEIGHT) - HEIGHT / 2) - 100, 0)
     masks = hazy(a, b, haze=0.3)
-    masks[1] = np.where(np.abs(a - b)[:, None] < 2, 0.3 * masks[0], masks[1])
+    under = np.abs(a - b) < 2
+    masks[1] = np.where(under[:, None], 0.3 * masks[0], masks[1])
     found = trace_curves(said(masks), [SOLID, DASHED], **TRACK)
-    assert share_within(found, 1, b, px=3.0) > 0.97
+    assert found.presence[1, under].all()
+    assert np.mean(np.abs(found.x[1] - b)[found.presence[1]] < 3.0) > 0.99
 
 
 def test_a_curve_that_ends_is_not_carried_on_along_another():
@@ -183,8 +187,9 @@ def test_a_curve_that_ends_is_not_carried_on_along_another():
     masks = hazy(a, b, haze=0.05)
     masks[1, 256:] = 0.05 * masks[0, 256:]
     found = trace_curves(said(masks), [SOLID, DASHED], **TRACK)
+    dash = np.isin(np.arange(HEIGHT) % 32, np.arange(2, 14))
     assert not found.presence[1, 270:].any()
-    assert found.presence[1, :230].all()
+    assert found.presence[1, :230][dash[:230]].all()  # gaps this long and faint between dashes may stay empty
 
 
 def test_fainter_ink_is_less_confident():

@@ -12,7 +12,7 @@ FULL = 0.99  # a pixel covered this much belongs to a stroke of a pixel or more
 LEAST_COVER = 0.05  # what covers less of a pixel leaves nothing there
 # Wells are sampled every half foot; with fewer than two working rows for each, kicks from sample to sample alias.
 ROWS_PER_FT = 4.0
-# Of 16 strips at 2 in per 100 ft (tools/plotted_set.py), the worst MAE fell from 2.4 to 1.5 % at 2; at 3, broken curves
+# Of 8 strips at 2 in per 100 ft (tools/plotted_set.py), the worst MAE fell from 2.4 to 1.5 % at 2; at 3, broken curves
 # were lost.
 MOST_STRETCH = 2.0
 

@@ -32,10 +32,12 @@ class PairCosts:
     lean_cost: float = 0.01  # of each column that the middle of the stretch moves
     jump_cap: float = 30.0  # the most that a move between two rows costs
     switch_cost: float = 6.0  # of appearing or vanishing
-    absent_cost: float = 2.0  # of each row without a curve that is declared, beside what ink of its class says
     other_class: float = 0.05  # how much of the other class's evidence counts
     shared_cost: float = 0.1  # of each row in which two curves of one class are on the same ink
-    covered_cost: float = 0.8  # likewise of two classes: a map shows some of the other class's ink too
+    # A map shows the other class's ink as strongly in a true gap as where two curves coincide: a choice between harms.
+    # Of six plotted curves that nearly coincide with another, .71 of the rows are read at .1, .60 at .3, .41 at .8; of
+    # the 1,292 rows without a curve of 48 validation logs of `standard`, 231, 190 and 110 are read.
+    covered_cost: float = 0.3  # likewise of two classes
     unread_share: float = 1.5  # of what missing ink costs an absent curve, that it costs two that are on other ink
     wrap_cost: float = 3.0  # of each passage from edge to edge
     wrapped_cost: float = 0.002  # of each row and track width that a curve is off its scale
@@ -77,7 +79,7 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     shared = there[:, :, None] & there[:, None] & (jnp.abs(middle[:, :, None] - middle[:, None]) <= SAME_PX)
     sharing = costs.shared_cost if same_class else costs.covered_cost
     both = both.at[:, :-1, :-1].add(jnp.where(shared, sharing, 0.0))
-    missed = costs.absent_cost - jnp.log(1 - jnp.minimum(pair.presence, 1.0) + eps)
+    missed = -jnp.log(1 - jnp.minimum(pair.presence, 1.0) + eps)
     if not same_class:
         return both.at[:, -1, :].add(missed[:, :1]).at[:, :, -1].add(missed[:, 1:])
     # Ink that the other curve is on excuses the absence of this one.
