@@ -38,7 +38,7 @@ LINEAGE = {
 PER_PIXEL = tuple(LINEAGE)
 FEW = ["model.features=[8,16,16]", "model.rcnn.proposals=16", "model.rcnn.samples=16", "data.setting=blobs"]
 LINEAGE |= {"faster_rcnn": (FEW, 1), "mask_rcnn": (FEW, 1)}
-SAME_MODULE = (
+SAME_MODULE = ("fcn32s", "fcn16s")  # as fcn8s, which has all of their layers
     "fcn32s",
     "fcn16s",
 )  # as fcn8s, which has all of their layers: what the jobs do with one they do with each
