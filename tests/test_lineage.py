@@ -39,9 +39,6 @@ PER_PIXEL = tuple(LINEAGE)
 FEW = ["model.features=[8,16,16]", "model.rcnn.proposals=16", "model.rcnn.samples=16", "data.setting=blobs"]
 LINEAGE |= {"faster_rcnn": (FEW, 1), "mask_rcnn": (FEW, 1)}
 SAME_MODULE = ("fcn32s", "fcn16s")  # as fcn8s, which has all of their layers
-    "fcn32s",
-    "fcn16s",
-)  # as fcn8s, which has all of their layers: what the jobs do with one they do with each
 SIZE = ["data.setting=shifted", "data.height=64", "data.width=64"]
 SLACK = 0.05  # of IoU that a net which learns four logs by heart may stay below the oracle of its stride
 BETWEEN_LOOKS = 50  # steps; most networks are as good long before the last one
