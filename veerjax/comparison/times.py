@@ -19,7 +19,7 @@ def times_of(arms: Sequence[str], preset: Preset, *, overrides: tuple[str, ...])
     """Milliseconds an image of each arm, prediction alone: the median of all rounds, the 10th and 90th percentile.
 
     Args:
-        arms: trained ones; their parameters are fresh here, which the time does not depend on
+        arms: trained ones; their parameters are fresh here: the layers take as long, suppression may take other rounds
         preset: of all arms
         overrides: items of --set, for every arm
     """

@@ -105,7 +105,8 @@ def learning_plot(results: Results) -> bytes:
         axes.set_yticks([], minor=True)
         axes.axhline(1.0, color=LIGHT.muted, linewidth=0.8, linestyle=":")
         label(axes, LIGHT, y=f"loss / at the end: {told}")
-        axes.legend(loc="upper right", ncols=4, fontsize=8, frameon=False)
+        if some:
+            axes.legend(loc="upper right", ncols=4, fontsize=8, frameon=False)
     label(panels[1], LIGHT, x="training operations [TFLOP]")
     return png(made)
 
