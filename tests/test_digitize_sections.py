@@ -266,6 +266,16 @@ def test_an_impossible_unit_and_a_curve_hardly_read_are_reasons_to_review(strip)
     assert any("of the ink in track 1 of section 1" in reason for reason in reasons) is False
 
 
+def test_a_curve_that_is_mostly_hidden_is_a_reason_to_review(strip):
+    under = np.stack([ROWS < 0, ROWS < 160, ROWS < 140])  # of 250 and of 300 rows
+    half = traced(*MAIN.x, wrap=MAIN.wrap, presence=MAIN.presence, occluded=under)
+    out, _ = strip(plants=(half, REPEAT))
+    line = summary(out)[0]
+    said = [reason for reason in line["reasons"] if "hidden" in reason]
+    assert said == ["RT in section 1 is hidden under another curve on 64% of the rows that it was read in"]
+    assert [entry["hidden"] for entry in line["curves"][:3]] == [0, round(160 / 300, 4), round(140 / 300, 4)]
+
+
 def test_a_scan_without_a_declared_curve_is_refused_and_has_no_las(strip, tmp_path, capsys):
     blank, none = traced(1.0, 1.0, 1.0, presence=False), traced(1.0, presence=False)
     out, code = strip(plants=(blank, none))
