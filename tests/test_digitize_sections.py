@@ -341,6 +341,23 @@ def test_ink_is_explained_by_curves_and_not_by_the_grid(tmp_path):
     assert count_ink(image, tracks[1]).share is None
 
 
+def test_a_broken_grid_of_a_black_and_white_scan_is_no_ink(tmp_path):
+    (tmp_path / "c.toml").write_text(CALIBRATION.replace("left_px", "straighten = false\nleft_px"))
+    calibration = read_calibration(tmp_path / "c.toml")
+    draw = np.random.default_rng(0)
+    image = np.full((2 * HEIGHT + 20, WIDTH), 255, np.uint8)
+    for share, edge in ((0.65, 0), (0.3, 1)):  # a line, and its ragged edge
+        for part in (image[:, edge::25], image[edge::20]):
+            part[draw.uniform(size=part.shape) < share] = 0
+    x = [MAIN.x[0], np.full(HEIGHT, 30.0), MAIN.x[0] - 50]  # one of them lies beside a line all the way down
+    for at in x:
+        image[ROWS, at.astype(int)] = image[ROWS, at.astype(int) + 1] = 0
+    seen = traced(*[at + 1 for at in x])
+    assert count_ink(image, PlantedReader(seen).digitize(image, calibration)[0]).share > 0.9
+    two = traced(*seen.x, presence=np.array([[1], [1], [0]]))
+    assert count_ink(image, PlantedReader(two).digitize(image, calibration)[0]).share == pytest.approx(2 / 3, abs=0.05)
+
+
 def test_a_page_held_as_bits_gives_what_its_grey_levels_give(strip, tmp_path):
     out, _ = strip()
     grey, table_of_grey = summary(out)[0], (out / "strip.pixels.csv").read_text()
