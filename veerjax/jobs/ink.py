@@ -12,10 +12,9 @@ from veerjax.logs.page import Page
 BLOCK_ROWS = 512  # looked at once: lines that drift by less than their thickness in these are found
 LINE_CONTRAST = 0.2  # of ink on paper, and more of it on the share of a block's columns, or rows, that a line takes
 LINE_ACROSS, LINE_DOWN = 50, 50  # [%] of the pixels that no curve that was read is near
-LINE_SURE = 0.85  # of all pixels: a line, whatever is near it
 LINE_EDGE = 0.3  # of the share that makes a line: the ragged edge of one beside it
 LEAST_FREE = (
-    0.2  # of a row's or a column's pixels; where fewer are free of curves, nothing says whether a line is there
+    0.2  # of a row's or a column's pixels; where fewer are free of curves, it is the curves'
 )
 WIDEST_SHARE = 0.08  # of the track's width, that half a stroke may have
 BESIDE_PX = 2  # beside a stroke, that its blurred edge takes
@@ -86,7 +85,7 @@ def lines_of(block: Levels, *, free: Bool[np.ndarray, "rows columns"]) -> Bool[n
     def lined(axis: int, percent: float) -> Bool[np.ndarray, " lines"]:
         room, size = free.sum(axis=axis), free.shape[axis]
         seen = np.where(room >= LEAST_FREE * size, (faint & free).sum(axis=axis) / np.maximum(room, 1), 0.0)
-        line = (100 * seen >= percent) | (faint.mean(axis=axis) >= LINE_SURE)
+        line = 100 * seen >= percent
         beside = np.append(line[1:], False) | np.append(False, line[:-1])
         return line | (beside & (100 * seen >= LINE_EDGE * percent))
 
