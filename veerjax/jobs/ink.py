@@ -13,9 +13,8 @@ BLOCK_ROWS = 512  # looked at once: lines that drift by less than their thicknes
 LINE_CONTRAST = 0.2  # of ink on paper, and more of it on the share of a block's columns, or rows, that a line takes
 LINE_ACROSS, LINE_DOWN = 50, 50  # [%] of the pixels that no curve that was read is near
 LINE_EDGE = 0.3  # of the share that makes a line: the ragged edge of one beside it
-LEAST_FREE = (
-    0.2  # of a row's or a column's pixels; where fewer are free of curves, it is the curves'
-)
+LEAST_FREE = 0.2  # of a row's or a column's pixels; where fewer are free of curves, it is the curves'
+LEAST_INKED = 0.2  # of the rows of a curve, to tell how wide its stroke is: lines across are dark in fewer
 WIDEST_SHARE = 0.08  # of the track's width, that half a stroke may have
 BESIDE_PX = 2  # beside a stroke, that its blurred edge takes
 PAPER, INK = 50, 1  # percentiles of grey; what is darker than half-way between is dark
@@ -107,7 +106,8 @@ def half_stroke_px(dark: Bool[np.ndarray, "rows columns"], x: Float[np.ndarray, 
     sides = [padded[rows[:, None], at + side * np.arange(most + 1)] for side in (-1, 1)]
     runs = np.stack([np.logical_and.accumulate(side, axis=1).sum(axis=1) for side in sides])
     inked = runs.min(axis=0) > 0
-    return int(np.ceil(np.median(runs[:, inked].sum(axis=0)) / 2)) if inked.any() else 0
+    known = len(inked) > 0 and inked.mean() >= LEAST_INKED
+    return int(np.ceil(np.median(runs[:, inked].sum(axis=0)) / 2)) if known else 0
 
 
 def strokes_of(
