@@ -49,6 +49,7 @@ def trace_curves(
     prediction = read_as_declared(prediction, wanted, config=config)
     masks, track_px = np.asarray(prediction.masks)[0], right_px - left_px
     places = find_places(prediction, wanted, edges_px=(left_px, right_px), costs=config.pair)
+    del prediction  # the row distributions of a long strip are large, and needed no longer
     places, crossings = named_places(places, masks, wanted, track_px=track_px, config=config)
     found = polylines(masks, places, wanted, track_px=track_px, config=config.rows)
     wraps = np.array([curve.wraps for curve in wanted])[:, None]
