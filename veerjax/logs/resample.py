@@ -10,6 +10,7 @@ from veerjax.errors import InputError
 DEFAULT_STEP = {"ft": 0.5, "m": 0.1}  # what vendors deliver
 # A depth this near a multiple of the step, as a fraction of it, is on it: interpolated depths are not exact.
 SNAP = Decimal("1e-6")
+MOST_SAMPLES = 10_000_000  # of an index: 100,000 ft in steps of a hundredth
 LEAST_COVERAGE = 0.5  # of a bin; with less of it under the curve its value is unknown
 
 
@@ -28,7 +29,7 @@ def regular_index(depth_top: float, depth_bottom: float, step: float) -> Float64
         step: > 0
 
     Raises:
-        InputError: the step is not above 0, or the range holds no two multiples of it.
+        InputError: the step is not above 0, or the range holds no two multiples of it, or too many.
     """
     if not (np.isfinite(step) and step > 0):
         raise InputError(f"the depth step is {step}; it must be above 0, such as 0.5 ft or 0.1 m.")
@@ -40,6 +41,11 @@ def regular_index(depth_top: float, depth_bottom: float, step: float) -> Float64
         raise InputError(
             f"the depths {depth_top:g} to {depth_bottom:g} hold no two multiples of the step {step:g};"
             " give a longer strip or a finer step."
+        )
+    if last - first >= MOST_SAMPLES:
+        raise InputError(
+            f"the depths {depth_top:g} to {depth_bottom:g} hold {last - first + 1:.2g} multiples of the step {step:g},"
+            f" more than {MOST_SAMPLES:.0e}; give a coarser step, such as 0.5 ft or 0.1 m."
         )
     return np.round(np.arange(first, last + 1) * float(exact), step_decimals(step))
 
