@@ -157,11 +157,12 @@ def test_a_calibration_that_cannot_hold_is_one_sentence_and_nothing_is_written(
 
 
 @pytest.mark.parametrize(("step", "sentence"), [
-    ("0", "--step is 0.0; it must be a number above 0, such as 0.5"),
-    ("nan", "--step is nan; it must be a number above 0"),
-    ("inf", "--step is inf; it must be a number above 0"),
+    ("0", "the depth step is 0.0; it must be above 0, such as 0.5 ft or 0.1 m"),
+    ("nan", "the depth step is nan; it must be above 0"),
+    ("inf", "the depth step is inf; it must be above 0"),
     ("100", "hold no two multiples of the step 100"),
-    ("1e-12", "multiples of the step 1e-12, more than 1e+07; give a coarser step"),
+    ("1e-6", "multiples of the step 1e-06, more than 1e+07; give a coarser step"),
+    ("0.3333333333333333", "has 16 decimals, and its multiples could not be written; write at most 8"),
 ])  # fmt: skip
 def test_an_impossible_step_is_one_sentence_and_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str, sentence: str

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from veerjax.config import choice, require
@@ -21,6 +20,7 @@ from veerjax.jobs.values import check_names, extras_of
 from veerjax.jobs.verdict import FAILED, REFUSED
 from veerjax.logs.atomic import check_folder, write_json
 from veerjax.logs.calibration import Calibration, read_calibration
+from veerjax.logs.resample import check_step
 from veerjax.logs.scan import count_pages, read_page
 from veerjax.training import hosts
 from veerjax.training.stored import digest
@@ -237,7 +237,8 @@ def check_inputs(scans: Sequence[Path], out: Path, step: float | None) -> None:
             first is path, f"{path} would write the same files {path.stem}.* as a page of {first}; rename one of them."
         )
     check_folder(out, "--out")
-    require(step is None or 0 < step < np.inf, f"--step is {step}; it must be a number above 0, such as 0.5.")
+    if step is not None:
+        check_step(step)
 
 
 def check_stems(scans: Sequence[Path]) -> None:
