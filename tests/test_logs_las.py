@@ -1,5 +1,7 @@
 """LAS files of archives can be read, and ours pass an independent check."""
 
+from decimal import Decimal
+
 import lascheck
 import lasio
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from veerjax.errors import InputError
 from veerjax.logs.las import WELL_FIELDS, read_las, value_decimals, write_las
-from veerjax.logs.resample import regular_index
+from veerjax.logs.resample import las_index, regular_index
 
 HEAD = """~V
  VERS. 2.0 :
@@ -153,13 +155,37 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         read_las(tmp_path)
 
 
-@pytest.mark.parametrize(("unit", "step", "top"), [("m", 0.1, 99.96), ("ft", 0.5, 12345.6), ("ft", 1.0, 0.0)])
-def test_a_written_file_conforms(tmp_path, unit, step, top):
-    depth = regular_index(top, top + 100, step)
+STEPS = [("m", 0.1, 99.96), ("ft", 0.5, 12345.6), ("ft", 1.0, 0.0), ("m", 0.05, 538.59), ("m", 0.1524, 1873.72)]
+STEPS += [("ft", 0.333333, 3087.05), ("m", 0.1, -12.34), ("ft", 0.01, 29999.99), ("ft", 2.5, 101.0)]
+
+
+@pytest.mark.parametrize(("unit", "step", "top"), STEPS)
+def test_a_written_file_conforms_and_its_depths_are_whole_steps_to_the_last_decimal(tmp_path, unit, step, top):
+    depth = las_index(top, top + 100, step)
     written(tmp_path / "w.las", depth=depth, unit=unit, step=step, curves={"GR": depth / 3}, units={})
     checked = lascheck.read(str(tmp_path / "w.las"))
     assert checked.get_non_conformities() == []
     assert checked.check_conformity()
+    head, _, data = (tmp_path / "w.las").read_text().partition("~A")
+    fields = {line.partition(".")[0].strip(): line.partition(".")[2].split() for line in head.splitlines()}
+    start, stop, exact = (Decimal(fields[name][1]) for name in ("STRT", "STOP", "STEP"))
+    rows = [Decimal(line.split()[0]) for line in data.splitlines()[1:]]
+    assert rows == [start + n * exact for n in range(len(rows))]
+    assert rows[-1] == stop
+    assert start % exact == 0
+    np.testing.assert_array_equal(lasio.read(tmp_path / "w.las").index, depth)
+
+
+def test_welly_reads_the_curves_that_were_written(tmp_path):
+    welly = pytest.importorskip("welly", reason="welly is not installed; it needs pandas, and setuptools below 81")
+    given = written(tmp_path / "w.las")
+    well = welly.Well.from_las(str(tmp_path / "w.las"))
+    for name, values in given["curves"].items():
+        curve = well.data[name]
+        assert curve.units == given["units"][name]
+        np.testing.assert_allclose(curve.basis, given["depth"], rtol=1e-12)
+        np.testing.assert_array_equal(np.isnan(np.ravel(curve.values)), np.isnan(values))
+        np.testing.assert_allclose(np.ravel(curve.values), values, rtol=5e-4, atol=5e-5)
 
 
 def test_depths_keep_their_decimals_over_a_whole_well(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from veerjax.errors import InputError
-from veerjax.logs.resample import DEFAULT_STEP, pooled, regular_index, resample, step_decimals
+from veerjax.logs.resample import DEFAULT_STEP, las_index, plainly_whole, pooled, regular_index, resample, step_decimals
 
 RANDOM = np.random.default_rng(7)
 ROWS = 5000.0 + (np.arange(3000) + 0.5) * 0.1  # 5 px a half foot
@@ -32,6 +32,34 @@ def test_a_bound_on_a_multiple_within_rounding_belongs_to_the_index():
     assert index.tolist() == [100.0, 100.1, 100.2, 100.3]
     assert regular_index(-0.2, 0.2, 0.1).tolist() == [-0.2, -0.1, 0.0, 0.1, 0.2]
     assert regular_index(101.0, 100.0, 0.5).tolist() == [100.0, 100.5, 101.0]
+
+
+def test_a_range_with_more_multiples_than_anybody_reads_is_refused():
+    with pytest.raises(InputError, match=r"hold 1e\+08 multiples of the step 1e-06, more than 1e\+07; give a coarser"):
+        regular_index(5000.0, 5100.0, 1e-6)
+
+
+@pytest.mark.parametrize("step", [0.1, 0.5])
+def test_an_index_for_las_is_the_regular_one_where_steps_are_those_of_vendors(step):
+    for top in RANDOM.uniform(-100, 30_000, 50):
+        np.testing.assert_array_equal(las_index(top, top + 77.7, step), regular_index(top, top + 77.7, step))
+
+
+@pytest.mark.parametrize("step", [0.05, 0.1524, 0.01])
+def test_an_index_for_las_goes_on_to_depths_that_are_whole_in_floating_point(step):
+    longer = 0
+    for top in RANDOM.uniform(-100, 30_000, 50):
+        regular, index = regular_index(top, top + 40 * step, step), las_index(top, top + 40 * step, step)
+        assert plainly_whole(index[0], step)
+        assert plainly_whole(index[-1], step)
+        assert set(regular) <= set(index)
+        np.testing.assert_array_equal(index, regular_index(index[0], index[-1], step))
+        longer += len(index) - len(regular)
+    assert 0 < longer < 50 * 6
+
+
+def test_an_index_stays_as_it_is_where_no_depth_would_do():
+    np.testing.assert_array_equal(las_index(500.0, 510.0, 0.29), regular_index(500.0, 510.0, 0.29))
 
 
 def test_default_steps_are_those_of_vendors():

@@ -57,6 +57,14 @@ def test_four_curves_two_of_each_coding_keep_their_names_from_their_seeds_on():
             assert share_within(found, k, x[k], px=3.0) > 0.97
 
 
+def test_the_shortest_strip_is_read():
+    height, x = 1, np.full(1, 60.0)
+    found = trace_curves(said(both(strokes(x, width=WIDTH), strokes(x + 30, width=WIDTH))), [SOLID, DASHED], **TRACK)
+    np.testing.assert_allclose(found.x, [x, x + 30], atol=0.6)
+    assert found.confidence.shape == (2, height)
+    assert found.presence.all()
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_seeds_and_not_the_order_of_declaration_say_which_of_two_alike_is_which(crossing_pair, order):
     *x, ink = crossing_pair

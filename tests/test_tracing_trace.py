@@ -13,7 +13,7 @@ from veerjax.synthesis import strokes
 from veerjax.synthesis.curves import random_pair
 from veerjax.synthesis.draw import drawing_scale
 from veerjax.tracing.refine import SNAP_PX, half_strokes_px, ink_edges
-from veerjax.tracing.trace import Trace, TraceConfig, trace
+from veerjax.tracing.trace import Trace, TraceConfig, pair_edges, trace
 from veerjax.types import Prediction
 
 SIZE, COUNT = 128, 8
@@ -177,3 +177,14 @@ def test_settings_are_hashable_and_change_the_answer():
     whole[:1] = masks
     assert trace_of(masks).presence[0, 0].all()
     assert not np.asarray(trace(prediction(whole), config=config).presence)[0, 0, 40:46].any()
+
+
+def test_the_edges_of_ink_are_the_same_by_blocks_of_rows(monkeypatch):
+    random = np.random.default_rng(3)
+    masks = jnp.asarray(random.random((2, 96, 40), np.float32))
+    path = jnp.asarray(random.integers(-1, 40, (2, 96)), jnp.int32)
+    found = []
+    for rows in (96, 32):
+        monkeypatch.setattr("veerjax.tracing.trace.LEAST_BUCKET_PX", rows)
+        found.append(jax.jit(lambda masks, path: pair_edges(masks, path, config=TraceConfig()))(masks, path))
+    jax.tree.map(np.testing.assert_array_equal, *found)

@@ -49,8 +49,8 @@ def test_windows_start_at_multiples_cover_the_strip_and_overlap(height):
 
 def test_a_blend_moves_steadily_from_one_window_to_the_next():
     starts = np.array([0, 64])
-    parts = np.stack([np.zeros((2, 96)), np.ones((2, 96))]).astype(np.float32)
-    whole = blend(parts, starts, 160, overlap=32)
+    parts = [[np.full((2, 96), level, np.float32)] for level in (0, 1)]
+    (whole,) = blend(parts, starts, 160, window=96, overlap=32)
     np.testing.assert_allclose(whole[:, :64], 0, atol=1e-6)
     np.testing.assert_allclose(whole[:, 96:], 1, atol=1e-6)
     np.testing.assert_allclose(np.diff(whole[0, 64:96]), 1 / 32, atol=1e-5)

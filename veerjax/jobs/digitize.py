@@ -18,8 +18,9 @@ from veerjax.jobs.provenance import Origin, command_line
 from veerjax.jobs.reader import ClassicalReader, Reader, TrackReader, load
 from veerjax.jobs.values import check_names, extras_of
 from veerjax.jobs.verdict import FAILED, REFUSED
-from veerjax.logs.atomic import write_json
+from veerjax.logs.atomic import check_folder, write_json
 from veerjax.logs.calibration import Calibration, read_calibration
+from veerjax.logs.resample import check_step
 from veerjax.logs.scan import count_pages, read_page
 from veerjax.training import hosts
 from veerjax.training.stored import digest
@@ -155,7 +156,6 @@ def digitize_pages(
         scale = calibration if calibration is None or (calibration.page or 1) == number else None
         try:
             page = read_page(path, page=number)
-            out.mkdir(parents=True, exist_ok=True)
             for remark in page.remarks:
                 tqdm.write(f"veerjax: {path}, page {number}: {remark}.", file=sys.stderr)
             of_page = replace(of_scan, page=number if pages > 1 else None)
@@ -236,8 +236,9 @@ def check_inputs(scans: Sequence[Path], out: Path, step: float | None) -> None:
         require(
             first is path, f"{path} would write the same files {path.stem}.* as a page of {first}; rename one of them."
         )
-    require(not out.is_file(), f"--out {str(out)!r} is a file; give a folder.")
-    require(step is None or step > 0, f"--step is {step}; it must be above 0, such as 0.5.")
+    check_folder(out, "--out")
+    if step is not None:
+        check_step(step)
 
 
 def check_stems(scans: Sequence[Path]) -> None:

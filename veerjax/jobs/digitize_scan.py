@@ -34,7 +34,7 @@ def digitize_scan(
     extras: Sequence[str] = (),
     origin: Origin | None = None,
 ) -> dict[str, Any]:
-    """Reads one scan and writes its files; what it returns is its line in `summary.json`.
+    """Reads one scan and writes its files, the folder too; what it returns is its line in `summary.json`.
 
     Args:
         reader: from `load`, or a `ClassicalReader`
@@ -53,6 +53,7 @@ def digitize_scan(
     else:
         logs = logs_of(tracks, calibration, step=step, extras=extras)
         verdict = verdict_of(image, tracks, calibration, logs, remarks=remarks)
+    target.parent.mkdir(parents=True, exist_ok=True)  # not before: what is refused leaves no folder
     for track in tracks:
         write_pixels(track, named(target, f"{track_ending(track)}.pixels.csv"))
     with replacing(named(target, ".overlay.png")) as path:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from veerjax.config import choice, require
 from veerjax.jobs.reader import TrackCurves
 from veerjax.logs.las import write_las
-from veerjax.logs.resample import DEFAULT_STEP, pooled, regular_index, resample
+from veerjax.logs.resample import DEFAULT_STEP, las_index, pooled, resample
 from veerjax.logs.scales import CLIP_SHARE, CurveScale
 from veerjax.logs.sections import MAIN, Calibration
 from veerjax.logs.tables import X_DECIMALS, write_values_csv
@@ -147,7 +147,7 @@ def values_of(
     depth_scale = calibration.of_role(role)[0].depth_scale
     step = step or DEFAULT_STEP[depth_scale.unit]
     depths = [depths_of(track, calibration) for track in found]
-    index = regular_index(min(float(depth.min()) for depth in depths), max(float(d.max()) for d in depths), step)
+    index = las_index(min(float(depth.min()) for depth in depths), max(float(d.max()) for d in depths), step)
     curves: dict[str, np.ndarray] = {}
     more: dict[str, np.ndarray] = {}
     units: dict[str, str] = {}

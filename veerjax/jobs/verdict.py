@@ -11,6 +11,7 @@ from veerjax.jobs.ink import count_ink
 from veerjax.jobs.reader import TrackCurves
 from veerjax.jobs.values import DigitisedLog, curve_rows, depths_of
 from veerjax.labels import NUM_CURVES
+from veerjax.logs.grid_lines import THERE
 from veerjax.logs.mnemonics import scale_remarks, value_remarks
 from veerjax.logs.orientation import turned_remark
 from veerjax.logs.page import Page
@@ -76,6 +77,7 @@ def verdict_of(
         *remarks,
         *scale_remarks(calibration.curves),
         *(remark for log in logs.values() for remark in value_remarks(unique_curves(calibration), log.curves)),
+        *displaced(tracks, calibration),
         *coarse_rows(tracks, calibration, logs),
         *doubts(curves),
         *unexplained(ink),
@@ -156,6 +158,21 @@ def doubtful_crossings(tracks: Sequence[TrackCurves]) -> list[str]:
     if not doubtful:
         return []
     return [f"{doubtful} of the {len(margins)} places where curves meet could be read either way"]
+
+
+def displaced(tracks: Sequence[TrackCurves], calibration: Calibration) -> list[str]:
+    """The tracks whose grid is nowhere near where they are declared: a scan that drifts is there in some row."""
+    found = []
+    for track in tracks:
+        declared = calibration.sections[track.section - 1].tracks[track.number - 1]
+        edges = (track.shape.left_px - declared.left_px, track.shape.right_px - declared.right_px)
+        off_px = float(np.abs(edges).max(axis=0).min())
+        if off_px > THERE * (declared.right_px - declared.left_px):
+            found.append(
+                f"the grid of track {track.number} in section {track.section} lies {off_px:.0f} px or more from where"
+                " the track is declared, in every row; correct its edges"
+            )
+    return found
 
 
 def coarse_rows(tracks: Sequence[TrackCurves], calibration: Calibration, logs: Mapping[str, DigitisedLog]) -> list[str]:

@@ -99,7 +99,12 @@ def _track(name: str, table: Any) -> Track:
     curves = tuple(_curve(f"{name}.curve", item) for item in _tables(f"{name}.curve", table["curve"]))
     straighten = _flag(f"{where} straighten", table.get("straighten", Track.straighten))
     grid = _grid(f"[{name}.grid]", table["grid"]) if on_grid else None
-    left_px, right_px = (left, right) if grid is None else (grid.x(left), grid.x(right))
+    left_px, right_px = left, right
+    if grid is not None:
+        for edge, line in zip(edges, (left, right), strict=True):
+            lines = f"the lines 0 to {grid.divisions}"
+            require(0 <= line <= grid.divisions, f"{where} {edge} is {line:g}, and its grid has {lines}.")
+        left_px, right_px = grid.x(left), grid.x(right)
     return Track(left_px=left_px, right_px=right_px, curves=curves, grid=grid, straighten=straighten)
 
 

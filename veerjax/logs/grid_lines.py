@@ -11,6 +11,7 @@ line, say, gives the edges to a fraction of a pixel.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, UInt8
@@ -202,20 +203,17 @@ def followed(
     """How much wider than declared the comb is, and how far right of the declared place it lies in each band [px]."""
     offsets = np.arange(-reach, reach + 1)
     smooth = box(bands.profiles, max(round(width / 250), 1))
-    place = partial(
-        comb_scores,
-        smooth,
-        left_px - reach - bands.first,
-        comb=comb,
-        places=len(offsets),
-        border=(-bands.first, bands.width - bands.first),
-    )
-    scores = [place(width * stretch) for stretch in STRETCHES]
-    best = int(np.argmax([np.quantile(score.max(axis=1), 0.75) for score in scores]))
-    whole = np.quantile(scores[best].max(axis=1), 0.75)
-    cost = -scores[best] / max(whole, LEAST_CONTRAST) + AWAY_COST * np.abs(offsets) / (width / 10)
+    border = (-bands.first, bands.width - bands.first)
+    place = partial(comb_scores, smooth, left_px - reach - bands.first, comb=comb, places=len(offsets), border=border)
+
+    def tried(stretch: float) -> tuple[float, float, Float64[np.ndarray, "bands offsets"]]:
+        scores = place(width * stretch)
+        return float(np.quantile(scores.max(axis=1), 0.75)), stretch, scores
+
+    whole, stretch, scores = max(map(tried, STRETCHES), key=itemgetter(0))  # only two are in memory
+    cost = -scores / max(whole, LEAST_CONTRAST) + AWAY_COST * np.abs(offsets) / (width / 10)
     most = int(np.ceil(SLOPE * bands.rows + FOLD * width))
-    return STRETCHES[best], offsets[cheapest_path(cost, most=most)]
+    return stretch, offsets[cheapest_path(cost, most=most)]
 
 
 def comb_scores(

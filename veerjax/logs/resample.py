@@ -10,6 +10,9 @@ from veerjax.errors import InputError
 DEFAULT_STEP = {"ft": 0.5, "m": 0.1}  # what vendors deliver
 # A depth this near a multiple of the step, as a fraction of it, is on it: interpolated depths are not exact.
 SNAP = Decimal("1e-6")
+MOST_SAMPLES = 10_000_000  # of an index: 100,000 ft in steps of a hundredth
+MOST_DECIMALS = 8  # of a step: with six digits before the point, float64 still tells all multiples apart
+MOST_BEYOND = 12  # multiples of a step that are tried at each end; there are steps of which none will do, such as .29
 LEAST_COVERAGE = 0.5  # of a bin; with less of it under the curve its value is unknown
 
 
@@ -17,6 +20,21 @@ def step_decimals(step: float) -> int:
     """The decimals that write every multiple of `step` exactly, at least one."""
     exponent = Decimal(str(step)).normalize().as_tuple().exponent
     return max(1, -int(exponent))
+
+
+def check_step(step: float) -> None:
+    """Refuses a step of depth that no index can have.
+
+    Raises:
+        InputError: it is not above 0, or its multiples cannot be written.
+    """
+    if not (np.isfinite(step) and step > 0):
+        raise InputError(f"the depth step is {step}; it must be above 0, such as 0.5 ft or 0.1 m.")
+    if step_decimals(step) > MOST_DECIMALS:
+        raise InputError(
+            f"the depth step {step} has {step_decimals(step)} decimals, and its multiples could not be written; write"
+            f" at most {MOST_DECIMALS}."
+        )
 
 
 def regular_index(depth_top: float, depth_bottom: float, step: float) -> Float64[np.ndarray, " samples"]:
@@ -28,10 +46,9 @@ def regular_index(depth_top: float, depth_bottom: float, step: float) -> Float64
         step: > 0
 
     Raises:
-        InputError: the step is not above 0, or the range holds no two multiples of it.
+        InputError: the step cannot be, or the range holds no two multiples of it, or too many.
     """
-    if not (np.isfinite(step) and step > 0):
-        raise InputError(f"the depth step is {step}; it must be above 0, such as 0.5 ft or 0.1 m.")
+    check_step(step)
     exact = Decimal(str(step))
     top, bottom = (Decimal(float(depth)) / exact for depth in sorted((depth_top, depth_bottom)))
     first = int((top - SNAP).to_integral_value(ROUND_CEILING))
@@ -41,7 +58,40 @@ def regular_index(depth_top: float, depth_bottom: float, step: float) -> Float64
             f"the depths {depth_top:g} to {depth_bottom:g} hold no two multiples of the step {step:g};"
             " give a longer strip or a finer step."
         )
+    if last - first >= MOST_SAMPLES:
+        raise InputError(
+            f"the depths {depth_top:g} to {depth_bottom:g} hold {last - first + 1:.2g} multiples of the step {step:g},"
+            f" more than {MOST_SAMPLES:.0e}; give a coarser step, such as 0.5 ft or 0.1 m."
+        )
     return np.round(np.arange(first, last + 1) * float(exact), step_decimals(step))
+
+
+def las_index(depth_top: float, depth_bottom: float, step: float) -> Float64[np.ndarray, " samples"]:
+    """`regular_index`, and a few multiples more where an end is not plainly a whole number of steps.
+
+    The arguments and errors are those of `regular_index`.
+    """
+    index, decimals = regular_index(depth_top, depth_bottom, step), step_decimals(step)
+
+    def beyond(end: float, outwards: float) -> Float64[np.ndarray, " samples"]:
+        more = np.round(end + outwards * np.arange(MOST_BEYOND), decimals)
+        plain = [place for place, depth in enumerate(more) if plainly_whole(depth, step)]
+        return more[1 : plain[0] + 1] if plain else more[:0]
+
+    return np.concatenate([beyond(index[0], -step)[::-1], index, beyond(index[-1], step)])
+
+
+def plainly_whole(depth: float, step: float) -> bool:
+    """Whether a depth is a whole number of steps in floating point too, both multiplied by a power of ten first.
+
+    So lascheck finds whether STRT and STOP are; 15 % of the multiples of .05 are not.
+
+    Example:
+        >>> plainly_whole(601.25, 0.05), plainly_whole(601.3, 0.05)
+        (True, False)
+    """
+    scale = 10 ** step_decimals(step)
+    return (abs(depth) * scale) % (step * scale) == 0
 
 
 def resample(

@@ -123,7 +123,7 @@ class Section:
         """Refuses a section that the scan does not hold.
 
         Raises:
-            InputError: rows, a track or a seed lie beyond the scan.
+            InputError: rows, a track, a seed or all anchors lie beyond the scan.
         """
         rows = self.row_range(height)
         require(
@@ -133,6 +133,12 @@ class Section:
         )
         if self.role == IGNORE:
             return
+        (first, _), (last, _) = self.depth_scale.anchors[0], self.depth_scale.anchors[-1]
+        require(
+            first < rows.stop and last > rows.start,
+            f"the anchors of depth lie at the rows {first:g} to {last:g}, and their section has the rows {rows.start}"
+            f" to {rows.stop - 1}; give anchors that lie on it.",
+        )
         self._check_seeds(rows.start, rows.stop - 1)
         for track in self.tracks:
             require(

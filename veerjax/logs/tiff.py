@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ DEFLATE = (8, 32946)
 FAX = {GROUP_3: "group3", GROUP_4: "group4"}
 END_BYTES = {GROUP_3: 0, GROUP_4: 4}  # a Group 4 strip may end in a mark that not every writer sets
 REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-DOUBTFUL = "its Group 3 or 4 data is not what its rows code to, so some may be damaged; look at the overlay"
+DOUBTFUL = "its Group 3 or 4 data is not what its rows code to"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +126,15 @@ def read_tiff(path: Path, number: int, *, max_pixels: int) -> Page:
         if directory.number(COMPRESSION, RAW) == OLD_JPEG:
             raise InputError(f"{path} holds JPEG data of the kind of TIFF 6.0, long withdrawn; save it as PNG.")
         layout = Layout.of(path, directory, size=path.stat().st_size)
-        data, bits, doubtful = None, False, False
+        data, bits, doubtful = None, False, []
         for top, band, bits, content in layout.bands(file):
-            doubtful = doubtful or (bits and not codes_back(directory, content, layout.unit_rows, band, width))
+            if bits:
+                doubtful += [top + row for row in miscoded_rows(directory, content, layout.unit_rows, band, width)]
             if data is None:
                 data = np.empty((height, band.shape[1]), np.uint8)
             data[top : top + len(band)] = band
     assert data is not None
-    page = Page(data=data, width=width, bits=bits, remarks=(DOUBTFUL,) if doubtful else ())
+    page = Page(data=data, width=width, bits=bits, remarks=doubts_of(doubtful, strips=layout.places.shape[1]))
     return turned(page, directory.number(ORIENTATION, 1))
 
 
@@ -261,27 +263,54 @@ def small_tiff(directory: Directory, strips: list[bytes], rows: int, unit_rows: 
     return b"".join([head, *strips, directory_bytes, beyond])
 
 
-def codes_back(directory: Directory, strips: list[bytes], unit_rows: int, band: np.ndarray, width: int) -> bool:
-    """Whether the rows, coded again, are the strips of Group 3 or 4 that they came from; true for all else.
+def doubts_of(rows: list[int], *, strips: int) -> tuple[str, ...]:
+    """What is to be said of Group 3 or 4 strips that differ from the code of their rows, the first row of each.
 
-    libtiff passes over most damage in such strips without a word. Both codes leave a writer no choice but in marks
-    and padding at the ends, so rows that were misread hardly ever code to the bytes that they were read from. Tiles are
-    not checked, for their padding is not kept.
+    A scan is not refused for them: libtiff did read them, and a writer may be one that codes otherwise. Then all of
+    its strips differ; one in many tells of damage.
     """
-    compression = directory.number(COMPRESSION, RAW)
-    if compression not in FAX or directory.tiled:
-        return True
+    if not rows:
+        return ()
+    where = "its one strip" if strips == 1 else f"{len(rows)} of its {strips} strips"
+    return (f"{DOUBTFUL} in {where}, from row {rows[0]} on: it may be damaged there; look at the overlay",)
+
+
+def miscoded_rows(
+    directory: Directory, strips: list[bytes], unit_rows: int, band: np.ndarray, width: int
+) -> Iterator[int]:
+    """The first row of the band in each of its strips that is not what the strip's rows code to.
+
+    libtiff passes over most damage in strips of Group 3 or 4 without a word. Both codes leave a writer no choice but
+    in marks and padding at the ends, so rows that were misread hardly ever code to the bytes that they were read from.
+    Tiles are not checked, for their padding is not kept; all else has no such code.
+    """
+    if directory.number(COMPRESSION, RAW) not in FAX or directory.tiled:
+        return
     bits = band if directory.number(PHOTOMETRIC, 1) == 1 else np.invert(band)
-    image = Image.frombytes("1", (width, len(band)), bits.tobytes())
-    again, options = io.BytesIO(), {ROWS_PER_STRIP: min(unit_rows, len(band))}
+    table = REVERSED_BITS if directory.number(FILL_ORDER, 1) == 2 else None
+    for place, (strip, again) in enumerate(zip(strips, recoded(directory, bits, unit_rows, width), strict=True)):
+        strip = strip.translate(table)
+        if not strip.startswith(again):
+            top = place * unit_rows
+            rows = bits[top : top + unit_rows]
+
+            def differs(row: int, strip: bytes = strip, rows: np.ndarray = rows) -> bool:
+                return not strip.startswith(recoded(directory, rows[: row + 1], unit_rows, width)[0])
+
+            yield top + bisect_left(range(len(rows)), True, key=differs)
+
+
+def recoded(directory: Directory, bits: np.ndarray, unit_rows: int, width: int) -> list[bytes]:
+    """What rows code to as strips of Group 3 or 4, without the mark that may end them."""
+    compression = directory.number(COMPRESSION, RAW)
+    image = Image.frombytes("1", (width, len(bits)), bits.tobytes())
+    file, options = io.BytesIO(), {ROWS_PER_STRIP: min(unit_rows, len(bits))}
     if compression == GROUP_3:
         options[T4_OPTIONS] = directory.number(T4_OPTIONS, 0)
-    image.save(again, format="TIFF", compression=FAX[compression], tiffinfo=options)
-    (written,) = directories(Path("again.tif"), again)
-    table = REVERSED_BITS if directory.number(FILL_ORDER, 1) == 2 else None
-    content = again.getbuffer()
-    for strip, offset, count in zip(strips, written.numbers(STRIP_OFFSETS), written.numbers(STRIP_COUNTS), strict=True):
-        coded = bytes(content[offset : offset + max(count - END_BYTES[compression], 0)])
-        if not strip.translate(table).startswith(coded):
-            return False
-    return True
+    image.save(file, format="TIFF", compression=FAX[compression], tiffinfo=options)
+    (written,) = directories(Path("again.tif"), file)
+    content, counts = file.getbuffer(), written.numbers(STRIP_COUNTS)
+    return [
+        bytes(content[offset : offset + max(count - END_BYTES[compression], 0)])
+        for offset, count in zip(written.numbers(STRIP_OFFSETS), counts, strict=True)
+    ]

@@ -63,9 +63,7 @@ def row_features(
         crossings: the ledger of their meetings
     """
     strength = np.where(places.presence, places.strength, 0.0)
-    kernel = np.ones(2 * NEARBY_ROWS + 1)
-    reached = np.convolve(np.ones(strength.shape[1]), kernel, "same")
-    nearby = np.stack([np.convolve(rows, kernel, "same") for rows in strength]) / reached
+    nearby = sums_nearby(strength) / sums_nearby(np.ones_like(strength[:1]))
     column = np.clip(found.x, 0, masks.shape[2] - 1).astype(int)
     classes = [curve.curve_class - CURVE_1 for curve in wanted]
     other = np.stack([masks[1 - one, np.arange(len(at)), at] for one, at in zip(classes, column, strict=True)])
@@ -85,6 +83,12 @@ def row_features(
         "doubt": doubt(crossings, strength.shape),
     }
     return np.stack([np.asarray(features[name], np.float64) for name in WEIGHTS])
+
+
+def sums_nearby(values: Float[np.ndarray, "curves height"]) -> Float[np.ndarray, "curves height"]:
+    """The sum over `NEARBY_ROWS` above and below each row and itself, of as many as there are."""
+    kernel, rows = np.ones(2 * NEARBY_ROWS + 1), slice(NEARBY_ROWS, NEARBY_ROWS + values.shape[1])
+    return np.stack([np.convolve(one, kernel)[rows] for one in values])  # "same" is as long as the kernel at least
 
 
 def log_odds(probability: Float[np.ndarray, "curves height"]) -> Float[np.ndarray, "curves height"]:

@@ -50,6 +50,7 @@ def trace_curves(
     prediction = read_as_declared(prediction, wanted, config=config)
     masks, track_px = np.asarray(prediction.masks)[0], right_px - left_px
     places = find_places(prediction, wanted, edges_px=(left_px, right_px), costs=config.pair)
+    del prediction  # the row distributions of a long strip are large, and needed no longer
     places, crossings = named_places(places, masks, wanted, track_px=track_px, config=config)
     places, hidden = with_hidden(places, masks, wanted)
     found = polylines(masks, places, wanted, track_px=track_px, config=config.rows)

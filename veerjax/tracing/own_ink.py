@@ -53,8 +53,9 @@ def distance_px(
     presence: Bool[np.ndarray, " rows"] | bool,
 ) -> Int[np.ndarray, "rows width"]:
     """From each pixel to a curve's stretch in its row; greater than any where it is absent."""
-    away = np.maximum(first[:, None] - columns, columns - last[:, None]).astype(np.int16)
-    return np.where(np.broadcast_to(presence, first.shape)[:, None], np.maximum(away, 0), np.int16(columns.size))
+    left, right, at = (px.astype(np.int16) for px in (first, last, columns))  # of every pixel of a long strip
+    away = np.maximum(np.maximum(left[:, None] - at, at - right[:, None]), 0)
+    return np.where(np.broadcast_to(presence, first.shape)[:, None], away, np.int16(columns.size))
 
 
 def ends_side_by_side(

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from veerjax.polyline import spans
 from veerjax.tracing.buckets import bucket
+from veerjax.tracing.envelope import Edges
 from veerjax.tracing.gaps import Filled, Other, fill_breaks, without_caps
 from veerjax.tracing.refine import centreline, half_strokes_px, ink_edges
 from veerjax.tracing.viterbi import viterbi
@@ -102,7 +103,7 @@ def likeliest_path(
 
 def trace_pair(
     masks: Float[Array, "2 height width"],
-    path: Array,
+    path: Int[Array, "2 height"],
     *,
     config: TraceConfig,
     rows: Int[Array, ""] | None = None,
@@ -117,8 +118,7 @@ def trace_pair(
         rows: of the strip, where padding with empty masks lies below it
         wrap_px: what to add to each row's columns so that a curve that wraps goes on without a step
     """
-    read = partial(ink_edges, least_ink=config.least_ink, hop_px=config.hop_px)
-    edges, strength = jax.vmap(read)(masks, masks[::-1], path)
+    edges, strength = pair_edges(masks, path, config=config)
     half_px = half_strokes_px(edges, most_px=config.reach - 1.0, rows=rows)
     fit = partial(centreline, reach=config.reach, iterations=config.iterations, rows=rows)
     if wrap_px is None:
@@ -147,6 +147,23 @@ def trace_pair(
         confidence=jnp.where(presence, confidence(filled, strength), 0.0),
         occluded=filled.occluded & presence,
     )
+
+
+def pair_edges(
+    masks: Float[Array, "2 height width"], path: Int[Array, "2 height"], *, config: TraceConfig
+) -> tuple[Edges, Float[Array, "2 height"]]:
+    """`ink_edges` of both curves, of a long strip by blocks of rows: what it holds meanwhile is ten times the masks."""
+    read = jax.vmap(partial(ink_edges, least_ink=config.least_ink, hop_px=config.hop_px))
+    height = path.shape[1]
+    if height % LEAST_BUCKET_PX or height == LEAST_BUCKET_PX:
+        return read(masks, masks[::-1], path)
+
+    def of_rows(start: Int[Array, ""]) -> tuple[Edges, Float[Array, "2 rows"]]:
+        ink, at = (jax.lax.dynamic_slice_in_dim(whole, start, LEAST_BUCKET_PX, axis=1) for whole in (masks, path))
+        return read(ink, ink[::-1], at)
+
+    found = jax.lax.map(of_rows, jnp.arange(0, height, LEAST_BUCKET_PX))
+    return jax.tree.map(lambda rows: jnp.moveaxis(rows, 0, 1).reshape(2, height), found)
 
 
 def confidence(filled: Filled, strength: Float[Array, "2 height"]) -> Float[Array, "2 height"]:

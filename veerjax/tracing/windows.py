@@ -1,6 +1,6 @@
 """Strips of any height through a model that reads windows of one size, blended where they overlap."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -59,23 +59,41 @@ def window_weights(starts: Int[np.ndarray, " windows"], window: int, overlap: in
 
 
 def blend(
-    parts: Float[np.ndarray, "windows 2 rows *columns"],
+    parts: Iterable[Sequence[Float[np.ndarray, "2 rows *columns"]]],
     starts: Int[np.ndarray, " windows"],
     height: int,
     *,
+    window: int,
     overlap: int,
-) -> Float[np.ndarray, "2 height *columns"]:
-    """One strip from overlapping windows, each weighted by `window_weights`; rows past the strip's end are dropped."""
-    window = parts.shape[2]
-    weights = window_weights(starts, window, overlap)
-    total = np.zeros((2, starts[-1] + window, *parts.shape[3:]), np.float32)
-    norm = np.zeros(starts[-1] + window, np.float32)
-    for part, start, weight in zip(parts, starts, weights, strict=True):
-        rows = slice(start, start + window)
-        total[:, rows] += part * weight.reshape(-1, *[1] * (parts.ndim - 3))
-        norm[rows] += weight
-    total /= norm.reshape(-1, *[1] * (parts.ndim - 3))
-    return total[:, :height]
+) -> list[Float[np.ndarray, "2 height *columns"]]:
+    """One strip from overlapping windows, each weighted by `window_weights`; rows past the strip's end are dropped.
+
+    Args:
+        parts: of each window several quantities, which are not kept
+        starts: first rows of the windows
+        height: of the strip [px]
+        window: height of a window [px]
+        overlap: of neighbouring windows [px]
+
+    Returns:
+        The quantities of the strip.
+    """
+    totals: list[np.ndarray] = []
+    norm = np.zeros(height, np.float32)
+    for part, start, weights in zip(parts, starts, window_weights(starts, window, overlap), strict=True):
+        totals = totals or [np.zeros((2, height, *quantity.shape[2:]), np.float32) for quantity in part]
+        rows, inside = slice(start, start + window), slice(height - start)
+        for total, quantity in zip(totals, part, strict=True):
+            total[:, rows] += quantity[:, inside] * along_rows(weights[inside], quantity)
+        norm[rows] += weights[inside]
+    for total in totals:
+        total /= along_rows(norm, total)
+    return totals
+
+
+def along_rows(factors: Float[np.ndarray, " rows"], quantity: np.ndarray) -> Float[np.ndarray, "rows ..."]:
+    """Factors shaped so that they multiply the rows of a quantity of two curves."""
+    return factors.reshape(-1, *[1] * (quantity.ndim - 2))
 
 
 def predict_strip(
@@ -105,17 +123,13 @@ def predict_strip(
     """
     height = image.shape[0]
     starts = window_starts(height, window, overlap, stride=stride)
-    missing = max(int(starts[-1]) + window - height, 0)
-    padded = np.pad(image, ((0, missing), (0, 0)), mode="edge")
-    found = list(predicted_windows(predict, padded, starts, window=window, batch=batch))
-    masks, probabilities, presence = (np.concatenate(part)[: len(starts)] for part in zip(*found, strict=True))
-    probability = blend(probabilities, starts, height, overlap=overlap)
-    # Put there as they are: any operation, `jnp.asarray` too, would compile a program for each height.
-    return Prediction(
-        masks=jax.device_put(blend(masks, starts, height, overlap=overlap)[None]),
-        row_log_prob=jax.device_put(np.log(np.maximum(probability, TINY))[None]),
-        presence=jax.device_put(blend(presence, starts, height, overlap=overlap)[None]),
-    )
+    found = predicted_windows(predict, image, starts, window=window, batch=batch)
+    whole = blend(found, starts, height, window=window, overlap=overlap)
+    np.log(np.maximum(whole[1], TINY, out=whole[1]), out=whole[1])
+    # Put there as they are: any operation, `jnp.asarray` too, would compile a program for each height. And one by one,
+    # for a long strip's maps are large.
+    presence, row_log_prob, masks = (jax.device_put(whole.pop()[None]) for _ in range(3))
+    return Prediction(masks=masks, row_log_prob=row_log_prob, presence=presence)
 
 
 def predict_whole(
@@ -147,11 +161,13 @@ def predicted_windows(
     window: int,
     batch: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Masks, row probabilities and presence of batches of windows."""
+    """Masks, row probabilities and presence of each window, of which only a batch is in memory."""
+    below = len(image) - 1
     for index in range(0, len(starts), batch):
         chosen = starts[index : index + batch]
         images = np.ones((batch, window, image.shape[1]), np.float32)
         for slot, start in enumerate(chosen):
-            images[slot] = image[start : start + window]
+            images[slot] = image[np.minimum(np.arange(start, start + window), below)]
         found = predict(images)
-        yield np.asarray(found.masks), np.exp(np.asarray(found.row_log_prob)), np.asarray(found.presence)
+        parts = np.asarray(found.masks), np.exp(np.asarray(found.row_log_prob)), np.asarray(found.presence)
+        yield from zip(*(part[: len(chosen)] for part in parts), strict=True)
