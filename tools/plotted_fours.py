@@ -94,8 +94,8 @@ def seeds_of(strip: Strip, generator: np.random.Generator) -> list[tuple[tuple[f
         for index in telling_rows(away, stroke_px=strip.look.stroke_in * strip.kind.dpi, dpi=strip.kind.dpi):
             for k in members:
                 at = track.left_px + width * x[k, index] + generator.normal(0, CLICK_PX)
-                at = float(np.clip(at, track.left_px, track.right_px))
-                seeds[k] = (*seeds[k], (float(rows[index]), round(at, 1)))
+                at = float(np.clip(round(at, 1), track.left_px + 1, track.right_px - 1))
+                seeds[k] = (*seeds[k], (float(rows[index]), at))
     return seeds
 
 
@@ -103,7 +103,7 @@ def telling_rows(away: Float[np.ndarray, " rows"], *, stroke_px: float, dpi: int
     """The rows in which two curves are marked that lie so far apart: at the top, and after each time they run together.
 
     That is the first row in which they are clearly apart, or else that before the next time they do where they are
-    farthest apart.
+    farthest apart. Curves that never are apart are marked once, where they are farthest.
     """
     far = FAR_STROKES * stroke_px
     together = [(a, b) for a, b in runs(away <= far) if b - a >= LONG_IN * dpi]
@@ -115,7 +115,7 @@ def telling_rows(away: Float[np.ndarray, " rows"], *, stroke_px: float, dpi: int
         if len(part) and part.max() > far:
             clear = part >= min(2 * far, part.max())
             found.append(begin + int(np.argmax(clear)))
-    return found
+    return found or [int(np.argmax(away))]
 
 
 def scored(folder: Path, read: Path, entry: Mapping[str, Any]) -> list[dict[str, Any]]:

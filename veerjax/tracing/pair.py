@@ -265,7 +265,8 @@ def cheapest_pair(
     away = [np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2]]
     standing = tuple(costs.wrapped_cost * turns for turns in away)
     top = row_costs(rows_of(pair, np.arange(BLOCK_ROWS) % height), costs=costs, same_class=same_class)[0]
-    above = costs.wrap_cost * (away[0][None, :, None, None] + away[1][None, None, None, :])
+    # A strip may begin off the scale: only the rows there tell in which of its tracks a curve is at home.
+    above = standing[0][None, :, None, None] + standing[1][None, None, None, :]
     scores = np.asarray(top)[-shape[0] :, None, -shape[2] :, None] + above
     starts, entering = range(0, height, BLOCK_ROWS), []
     scores = jax.device_put(scores)
