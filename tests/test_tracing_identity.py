@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from veerjax.tracing.identity import Two, bent_likelihood, cheapest_names, decide, meetings_of
+from veerjax.tracing.bending import bent_likelihood
+from veerjax.tracing.identity import Two, cheapest_names, decide, meetings_of
 
 HEIGHT = 120
 ROWS = np.arange(HEIGHT, dtype=float)

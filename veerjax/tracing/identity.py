@@ -16,13 +16,14 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from veerjax.tracing.bending import bent_likelihood, roughness_costs, window_likelihoods
+
 NEAR_PX = 2.0  # of blank paper between two curves that touch
 APART_ROWS = 3  # meetings with fewer rows between them are one
 TELLING_ROWS = 24  # on each side of a meeting tell how a curve runs
-NOISE_PX = 0.2  # of the middle of a stretch of ink, less what it says of the curve
-BENDING = np.logspace(-5, 1, 7)  # [px^2/row^3] how fast the variance of the slope may grow, alike likely beforehand
 # Of 370 meetings of drawn curves, kicks among them, .91 of those over 5 nats went as the splines say: so they count.
 WEIGHT, DOUBT = 0.5, 0.05  # of the difference of two likelihoods, and the probability that neither holds
+ROUGHNESS_ROUNDS = 4  # of telling how rough each of two curves alike is, and which is which by that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,12 @@ def decide(two: Two, *, may_swap: bool = True, over_gaps: bool = False) -> Decis
     single = np.array([[0.0, two.exchanged[segment].sum()] for segment in segments])
     costs = np.array([one.costs for one in links]).reshape(-1, 2)
     states, margin = cheapest_names(single, costs)
+    if over_gaps and may_swap:
+        alone = two.presence & ~two.touching
+        x = (two.first + two.last) / 2
+        windows = [window_likelihoods(x[k], alone[k], bounds) for k in (0, 1)]
+        for _ in range(ROUGHNESS_ROUNDS):
+            states, margin = cheapest_names(single + roughness_costs(windows, states), costs)
     if not may_swap:
         margin, states = np.where(np.diff(states) == 0, margin, 0.0), np.zeros_like(states)
     swapped = np.repeat(states.astype(bool), [segment.stop - segment.start for segment in segments])
@@ -215,29 +222,6 @@ def marked(seeds: Sequence[tuple[float, float]], *, until: int) -> tuple[np.ndar
     """The last seed above a row, which tells where a curve is that was not seen so far."""
     above = [seed for seed in seeds if seed[0] < until][-1:]
     return np.array([row for row, _ in above]), np.array([x for _, x in above])
-
-
-def bent_likelihood(
-    rows: Float[np.ndarray, " rows"], x: Float[np.ndarray, "curves rows"]
-) -> Float[np.ndarray, " curves"]:
-    """The log-likelihood of each curve as a smoothing spline, less what is the same for all curves of these rows.
-
-    A straight line of any place and slope, whose slope wanders as far as `BENDING` lets it, seen with noise; the mean
-    over all of `BENDING` is taken, so that a log of kicks is judged as one, and a smooth one as another.
-
-    Reference:
-        Wahba 1978, Improper priors, spline smoothing and the problem of guarding against model errors in regression.
-    """
-    early, late = np.minimum(rows[:, None], rows), np.maximum(rows[:, None], rows)
-    wander = early**2 * (3 * late - early) / 6
-    line = np.stack([np.ones_like(rows), rows], axis=1)
-    spread = BENDING[:, None, None] * wander + NOISE_PX**2 * np.eye(len(rows))
-    unit = np.linalg.inv(spread)
-    of_line = line.T @ unit @ line
-    free = unit - unit @ line @ np.linalg.solve(of_line, line.T @ unit)
-    misfit = np.einsum("cr,brs,cs->bc", x, free, x)
-    scale = np.linalg.slogdet(spread)[1] + np.linalg.slogdet(of_line)[1]
-    return np.logaddexp.reduce(-(misfit + scale[:, None]) / 2, axis=0) - np.log(len(BENDING))
 
 
 def cheapest_names(
