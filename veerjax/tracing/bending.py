@@ -13,7 +13,8 @@ NOISE_PX = 0.2  # of the middle of a stretch of ink, less what it says of the cu
 BENDING = np.logspace(-5, 1, 7)  # [px^2/row^3] how fast the variance of the slope may grow, alike likely beforehand
 WINDOW_ROWS, LEAST_ROWS = 24, 8  # of the stretches that tell how rough a curve is
 PRIOR_WINDOWS = 2.0  # that count for all of `BENDING` alike
-WEIGHT, MOST = 0.5, 2.0  # of a window's likelihood, and the most [nats] that one may say of the names
+WEIGHT = 0.5  # of a window's likelihood: those of one curve are no independent witnesses
+UNSURE, MOST = 2.0, 4.0  # [nats] what the windows of a segment must say before it counts, and the most that counts
 
 
 def bent_likelihood(
@@ -71,25 +72,26 @@ def window_likelihoods(
 
 
 def roughness_costs(
-    windows: Sequence[Sequence[Float[np.ndarray, "bendings windows"]]], states: Sequence[int]
+    windows: Sequence[Sequence[Float[np.ndarray, "bendings windows"]]], states: Sequence[int], *, learnt: Sequence[int]
 ) -> Float[np.ndarray, "segments 2"]:
     """What each segment's windows say against its names as traced, and against the names exchanged [nats].
 
-    Each curve bends as it does in all segments together, by the names given.
+    Each curve bends as it does in some segments together, by the names given.
 
     Args:
         windows: of both curves as traced, of each segment
         states: 1 for each segment in which the names are exchanged
+        learnt: the segments that tell how each curve bends
     """
     shares = []
     for name in (0, 1):
-        mine = np.concatenate([windows[name ^ state][index] for index, state in enumerate(states)], axis=1)
-        likely = np.exp(mine - mine.max(axis=0, keepdims=True))
+        mine = np.concatenate([np.empty((len(BENDING), 0)), *(windows[name ^ states[k]][k] for k in learnt)], axis=1)
+        likely = np.exp(mine - np.max(mine, axis=0, keepdims=True, initial=-np.inf))
         share = (likely / likely.sum(axis=0)).sum(axis=1) + PRIOR_WINDOWS / len(BENDING)
         shares.append(np.log(share / share.sum()))
     costs = np.zeros((len(states), 2))
     for index in range(len(states)):
         for curve in (0, 1):
             own, other = (np.logaddexp.reduce(windows[curve][index] + shares[k][:, None]) for k in (curve, 1 - curve))
-            costs[index, 1] += WEIGHT * np.clip(own - other, -MOST / WEIGHT, MOST / WEIGHT).sum()
-    return costs
+            costs[index, 1] += WEIGHT * (own - other).sum()
+    return np.sign(costs) * np.clip(np.abs(costs) - UNSURE, 0, MOST)

@@ -23,7 +23,8 @@ APART_ROWS = 3  # meetings with fewer rows between them are one
 TELLING_ROWS = 24  # on each side of a meeting tell how a curve runs
 # Of 370 meetings of drawn curves, kicks among them, .91 of those over 5 nats went as the splines say: so they count.
 WEIGHT, DOUBT = 0.5, 0.05  # of the difference of two likelihoods, and the probability that neither holds
-ROUGHNESS_ROUNDS = 4  # of telling how rough each of two curves alike is, and which is which by that
+DOUBT_APART = 0.001  # likewise where they are not seen to touch
+ROUGHNESS_ROUNDS = 4  # of telling how rough each of two curves alike is, and by that which is which
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +106,10 @@ def decide(two: Two, *, may_swap: bool = True, over_gaps: bool = False) -> Decis
         alone = two.presence & ~two.touching
         x = (two.first + two.last) / 2
         windows = [window_likelihoods(x[k], alone[k], bounds) for k in (0, 1)]
-        for _ in range(ROUGHNESS_ROUNDS):
-            states, margin = cheapest_names(single + roughness_costs(windows, states), costs)
+        marks = [row for seeds in two.seeds for row, _ in seeds]
+        sure = [k for k, part in enumerate(segments) if any(part.start <= row < part.stop for row in marks)]
+        for learnt in [sure, *[range(len(segments))] * ROUGHNESS_ROUNDS]:
+            states, margin = cheapest_names(single + roughness_costs(windows, states, learnt=learnt), costs)
     if not may_swap:
         margin, states = np.where(np.diff(states) == 0, margin, 0.0), np.zeros_like(states)
     swapped = np.repeat(states.astype(bool), [segment.stop - segment.start for segment in segments])
@@ -176,12 +179,12 @@ def link(two: Two, meeting: Meeting, before: range, after: range) -> Link:
     if meeting.seen:
         above, below = both_there(two, before, after)
         return link_at(two, meeting.middle, (above, above), (below, below))
-    links = []
+    links, doubt = [], DOUBT if two.touching[meeting.start : meeting.stop].any() else DOUBT_APART
     for cut in meeting.cuts:
         alone = np.arange(meeting.start, meeting.stop)
         alone = alone[~two.both[alone]]
         above, below = [*before, *alone[alone < cut]], [*alone[alone >= cut], *after]
-        links.append(link_at(two, cut, seen_rows(two, above, last=True), seen_rows(two, below, last=False)))
+        links.append(link_at(two, cut, seen_rows(two, above, last=True), seen_rows(two, below, last=False), doubt=doubt))
     return min(links, key=exchange_price)
 
 
@@ -197,7 +200,9 @@ def seen_rows(two: Two, rows: Sequence[int], *, last: bool) -> tuple[Int[np.ndar
     return tuple(rows[two.presence[k, rows]][part] for k in (0, 1))
 
 
-def link_at(two: Two, cut: int, above: Sequence[np.ndarray], below: Sequence[np.ndarray]) -> Link:
+def link_at(
+    two: Two, cut: int, above: Sequence[np.ndarray], below: Sequence[np.ndarray], *, doubt: float = DOUBT
+) -> Link:
     """The link of an exchange from some row on, by what each curve's own rows above and below it say."""
     # As they are drawn where they meet: curves that wrap meet those that have not.
     x = (two.first + two.last) / 2 + two.wrap_px - two.wrap_px[:, [min(cut, two.wrap_px.shape[1] - 1)]]
@@ -214,7 +219,7 @@ def link_at(two: Two, cut: int, above: Sequence[np.ndarray], below: Sequence[np.
 
     more = WEIGHT * (likely([(0, 0), (1, 1)]) - likely([(0, 1), (1, 0)]))
     odds = np.exp(-np.logaddexp(0.0, [-more, more]))
-    costs = -np.log((1 - DOUBT) * odds + DOUBT / 2)
+    costs = -np.log((1 - doubt) * odds + doubt / 2)
     return Link(cut=cut, costs=(float(costs[0]), float(costs[1])))
 
 
