@@ -20,6 +20,7 @@ from veerjax.tracing.bending import bent_likelihood, roughness_costs, window_lik
 
 NEAR_PX = 2.0  # of blank paper between two curves that touch
 APART_ROWS = 3  # meetings with fewer rows between them are one
+APART_ROWS_ALIKE = 8  # likewise of curves that look alike: fewer rows do not tell how each of them runs
 TELLING_ROWS = 24  # on each side of a meeting tell how a curve runs
 # Of 370 meetings of drawn curves, kicks among them, .91 of those over 5 nats went as the splines say: so they count.
 WEIGHT, DOUBT = 0.5, 0.05  # of the difference of two likelihoods, and the probability that neither holds
@@ -133,8 +134,9 @@ def meetings_of(two: Two, *, over_gaps: bool = False) -> tuple[Meeting, ...]:
         last = np.flatnonzero(both)[-1]
         spans += [(start, stop, False) for start, stop in runs(~both) if start < last and two.presence[:, start:stop].any()]
     found: list[Meeting] = []
+    apart_rows = APART_ROWS_ALIKE if over_gaps else APART_ROWS
     for start, stop, seen in sorted(spans):
-        if found and start - found[-1].stop < APART_ROWS:
+        if found and start - found[-1].stop < apart_rows:
             found[-1] = Meeting(start=found[-1].start, stop=int(stop), seen=seen and found[-1].seen)
         else:
             found.append(Meeting(start=int(start), stop=int(stop), seen=seen))
