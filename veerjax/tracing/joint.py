@@ -16,6 +16,7 @@ from veerjax.tracing.naming import named_places
 from veerjax.tracing.own_ink import own_masks
 from veerjax.tracing.places import Places, find_places
 from veerjax.tracing.trace import LEAST_BUCKET_PX, Trace, TraceConfig, trace_pair
+from veerjax.tracing.turns import settled
 from veerjax.tracing.wanted import DEFAULTS, Crossing, JointConfig, TracedCurves, WantedCurve, check_wanted
 from veerjax.types import Prediction
 
@@ -50,6 +51,7 @@ def trace_curves(
     masks, track_px = np.asarray(prediction.masks)[0], right_px - left_px
     places = find_places(prediction, wanted, edges_px=(left_px, right_px), costs=config.pair)
     places, crossings = named_places(places, masks, wanted, track_px=track_px, config=config)
+    places = settled(places, wanted, track_px=track_px, home_cost=config.pair.wrapped_cost)
     found = polylines(masks, places, wanted, track_px=track_px, config=config.rows)
     wraps = np.array([curve.wraps for curve in wanted])[:, None]
     beyond = np.where(wraps, np.floor((found.x - left_px) / track_px), 0.0)

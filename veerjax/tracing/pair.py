@@ -40,7 +40,7 @@ class PairCosts:
     covered_cost: float = 0.3  # likewise of two classes
     unread_share: float = 1.5  # of what missing ink costs an absent curve, that it costs two that are on other ink
     wrap_cost: float = 3.0  # of each passage from edge to edge
-    wrapped_cost: float = 0.002  # of each row and track width that a curve is off its scale
+    wrapped_cost: float = 0.01  # of each row and track width that a curve is off its scale
     seed_cost: float = 50.0  # of not being where a seed says
     seed_px: float = 5.0  # how far a stretch may lie from a seed
 

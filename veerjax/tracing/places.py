@@ -57,13 +57,13 @@ def find_places(
     height = prediction.presence.shape[-1]
     places = blank_places(len(wanted), height)
     shown = {one: class_stretches(prediction, one, count=EACH if len(one) > 1 else ALONE) for one in groups}
-    # What one class is on is known to the other the second time round only.
-    for of_classes, members in [*groups.items()] * (ROUNDS if len(groups) > 1 else 1):
+    # What one class is on is known to the other the second time round only. One curve of each may lie on one stretch.
+    for of_classes, members in [*groups.items()] * (ROUNDS if len(groups) > 1 and len(wanted) > NUM_CURVES else 1):
         found = shown[of_classes]
         count = found.strength.shape[1] // len(of_classes)
         source = np.repeat(np.asarray(of_classes), count)
         stretch = np.full((len(wanted), height), -1)
-        strange = [k for k in range(len(wanted)) if k not in members]
+        strange = [k for k in range(len(wanted)) if k not in members and len(wanted) > NUM_CURVES]
         claimed = costs.covered_cost * surer_elsewhere(found, places, strange)
         for a, b in pairs_of(members):
             two = [a, b] if b is not None else [a]
