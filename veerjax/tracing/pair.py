@@ -39,7 +39,7 @@ class PairCosts:
     # the 1,292 rows without a curve of 48 validation logs of `standard`, 231, 190 and 110 are read.
     covered_cost: float = 0.3  # likewise of two classes
     unread_share: float = 1.5  # of what missing ink costs an absent curve, that it costs two that are on other ink
-    wrap_cost: float = 3.0  # of each passage from edge to edge
+    wrap_cost: float = 1.5  # of each passage from edge to edge
     wrapped_cost: float = 0.01  # of each row and track width that a curve is off its scale
     seed_cost: float = 50.0  # of not being where a seed says
     seed_px: float = 5.0  # how far a stretch may lie from a seed
