@@ -64,8 +64,10 @@ class Meeting:
 
     @property
     def cuts(self) -> tuple[int, ...]:
-        """The rows from which on names may be exchanged: where one is not seen, before or after it."""
-        return (self.middle,) if self.seen else (self.start, self.stop)
+        """The rows from which on names may be exchanged: where one is not seen, before it, if that is, or after it."""
+        if self.seen:
+            return (self.middle,)
+        return (self.start, self.stop) if self.start else (self.stop,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,7 @@ class PairCosts:
     wrap_cost: float = 1.5  # of each passage from edge to edge
     wrapped_cost: float = 0.01  # of each row and track width that a curve is off its scale
     seed_cost: float = 50.0  # of not being where a seed says
-    seed_px: float = 5.0  # how far a stretch may lie from a seed
+    seed_px: float = 5.0  # from a seed on; nearer to it costs less, so that of two stretches each takes its own
 
 
 @jax.tree_util.register_dataclass
@@ -67,12 +67,10 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     evidence = found.strength[:, None] * pair.own[None]  # [rows 2 count]
     single = jnp.where(there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER)
     single = jnp.concatenate([single, jnp.zeros((*single.shape[:2], 1))], axis=2)
-    off = ~(
-        (pair.seed[:, :, None] >= found.first[:, None] - costs.seed_px)
-        & (pair.seed[:, :, None] <= found.last[:, None] + 1 + costs.seed_px)
-    )
-    off = jnp.concatenate([off, jnp.ones((*off.shape[:2], 1), bool)], axis=2)
-    single = single + jnp.where(jnp.isfinite(pair.seed)[:, :, None] & off, costs.seed_cost, 0.0)
+    beside = jnp.maximum(found.first[:, None] - pair.seed[:, :, None], pair.seed[:, :, None] - found.last[:, None] - 1)
+    off = jnp.clip(beside / costs.seed_px, 0.0, 1.0)
+    off = jnp.concatenate([off, jnp.ones((*off.shape[:2], 1))], axis=2)
+    single = single + jnp.where(jnp.isfinite(pair.seed)[:, :, None], costs.seed_cost * off, 0.0)
     both = single[:, 0, :, None] + single[:, 1, None, :]
     count = found.strength.shape[1]
     middle = (found.first + found.last) / 2

@@ -17,6 +17,7 @@ from veerjax.types import Prediction
 
 EACH = 5  # stretches of each class, where one curve is read from each
 ALONE = 8  # stretches of a class whose curves are traced by themselves
+SEED_ROWS = 8  # how far the nearest ink may be from a seed
 ROUNDS = 2  # in which the classes are traced in turn, where each is traced by itself
 
 
@@ -73,7 +74,7 @@ def find_places(
                 own=owned(source, [classes[k] for k in two], costs=costs),
                 presence=np.asarray(prediction.presence)[0][[classes[a], classes[two[-1]]]].T,
                 taken=claimed + costs.shared_cost * on_stretch(stretch[others], len(source)),
-                seed=np.stack([seed_rows(wanted[k], height) for k in two] + [nowhere(height)], axis=1)[:, :2],
+                seed=np.stack([seed_rows(wanted[k], found, costs=costs) for k in two] + [nowhere(height)], axis=1)[:, :2],
             )
             path = cheapest_pair(
                 pair,
@@ -121,11 +122,17 @@ def nowhere(height: int) -> Float[np.ndarray, " height"]:
     return np.full(height, np.nan, np.float32)
 
 
-def seed_rows(curve: WantedCurve, height: int) -> Float[np.ndarray, " height"]:
-    """Where the curve's seeds put it [px], NaN in rows without one."""
-    x = nowhere(height)
+def seed_rows(curve: WantedCurve, found: Stretches, *, costs: PairCosts) -> Float[np.ndarray, " height"]:
+    """Where the curve's seeds put it [px], NaN in rows without one.
+
+    A seed counts in the nearest row that has ink there: between two dashes it would tell nothing.
+    """
+    x = nowhere(len(found.strength))
     for row, at in curve.seeds:
-        x[int(row)] = at
+        near = np.arange(max(int(row) - SEED_ROWS, 0), min(int(row) + SEED_ROWS + 1, len(x)))
+        beside = np.maximum(found.first[near] - at, at - found.last[near] - 1)
+        inked = near[((found.strength[near] > 0) & (beside < costs.seed_px)).any(axis=1)]
+        x[inked[np.argmin(np.abs(inked - int(row)))] if len(inked) else int(row)] = at
     return x
 
 
