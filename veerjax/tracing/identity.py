@@ -134,7 +134,9 @@ def meetings_of(two: Two, *, over_gaps: bool = False) -> tuple[Meeting, ...]:
     spans = [(start, stop, True) for start, stop in runs(near)] + [(leap, leap, True) for leap in leaps]
     if over_gaps and both.any():
         last = np.flatnonzero(both)[-1]
-        spans += [(start, stop, False) for start, stop in runs(~both) if start < last and two.presence[:, start:stop].any()]
+        spans += [
+            (start, stop, False) for start, stop in runs(~both) if start < last and two.presence[:, start:stop].any()
+        ]
     found: list[Meeting] = []
     apart_rows = APART_ROWS_ALIKE if over_gaps else APART_ROWS
     for start, stop, seen in sorted(spans):
@@ -188,7 +190,9 @@ def link(two: Two, meeting: Meeting, before: range, after: range) -> Link:
         alone = np.arange(meeting.start, meeting.stop)
         alone = alone[~two.both[alone]]
         above, below = [*before, *alone[alone < cut]], [*alone[alone >= cut], *after]
-        links.append(link_at(two, cut, seen_rows(two, above, last=True), seen_rows(two, below, last=False), doubt=doubt))
+        links.append(
+            link_at(two, cut, seen_rows(two, above, last=True), seen_rows(two, below, last=False), doubt=doubt)
+        )
     return min(links, key=exchange_price)
 
 

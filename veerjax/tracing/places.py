@@ -74,7 +74,9 @@ def find_places(
                 own=owned(source, [classes[k] for k in two], costs=costs),
                 presence=np.asarray(prediction.presence)[0][[classes[a], classes[two[-1]]]].T,
                 taken=claimed + costs.shared_cost * on_stretch(stretch[others], len(source)),
-                seed=np.stack([seed_rows(wanted[k], found, costs=costs) for k in two] + [nowhere(height)], axis=1)[:, :2],
+                seed=np.stack([seed_rows(wanted[k], found, costs=costs) for k in two] + [nowhere(height)], axis=1)[
+                    :, :2
+                ],
             )
             path = cheapest_pair(
                 pair,
