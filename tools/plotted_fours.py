@@ -59,8 +59,9 @@ def strips_of(well: Well, kind: Kind, *, stem: str, half: str | None) -> Iterato
     """A strip of each track for which the well has four curves."""
     depth = depth_in_feet(well)
     for track, kinds in FOURS.items():
-        curves = [first_of(well, of_place, curve_class) for of_place, curve_class in zip(kinds, CLASSES, strict=True)]
-        if not all(curves):
+        there = [first_of(well, of_place, curve_class) for of_place, curve_class in zip(kinds, CLASSES, strict=True)]
+        curves = [curve for curve in there if curve is not None]
+        if len(curves) < len(CLASSES):
             continue
         starts = starts_of(depth, curves, feet=kind.feet, half=half)
         if len(starts) == 0:
@@ -84,7 +85,7 @@ def first_of(well: Well, kinds: Sequence[TypicalCurve], curve_class: int) -> Plo
 def seeds_of(strip: Strip, generator: np.random.Generator) -> list[tuple[tuple[float, float], ...]]:
     """Where a technician marks each curve of a strip: row and column [px]."""
     (track,) = strip.tracks
-    rows = np.arange(np.ceil(strip.row(strip.start_ft)), np.floor(strip.row(strip.stop_ft))) + 0.5
+    rows = np.arange(np.ceil(strip.top_px), np.floor(float(strip.row(strip.stop_ft)))) + 0.5
     width = track.right_px - track.left_px
     x = np.stack([np.interp(rows, strip.row(strip.depth_ft), curve.fraction) for curve in track.curves])
     seeds: list[tuple[tuple[float, float], ...]] = [() for _ in track.curves]

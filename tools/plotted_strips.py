@@ -283,10 +283,7 @@ def depth_numbers(strip: Strip) -> Iterator[Text]:
 
 
 def curve_lines(strip: Strip) -> Iterator[Line2D]:
-    """The dashed curve of each track first, so that the solid one lies over it; of four, the first one lies over all.
-
-    A curve that wraps is drawn for each track that it is in, moved by as many and cut off at the edges.
-    """
+    """The first curve of each track last, so that it lies over the others; what wraps is drawn once for each turn."""
     look = strip.look
     top, bottom = float(strip.row(strip.start_ft)), float(strip.row(strip.stop_ft))
     for track in strip.tracks:

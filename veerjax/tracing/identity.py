@@ -41,7 +41,7 @@ class Two:
 
     @property
     def both(self) -> Bool[np.ndarray, " height"]:
-        return self.presence.all(axis=0)
+        return self.presence[0] & self.presence[1]
 
     @property
     def touching(self) -> Bool[np.ndarray, " height"]:
@@ -112,7 +112,7 @@ def decide(two: Two, *, may_swap: bool = True, over_gaps: bool = False) -> Decis
         marks = [row for seeds in two.seeds for row, _ in seeds]
         sure = [k for k, part in enumerate(segments) if any(part.start <= row < part.stop for row in marks)]
         for learnt in [sure, *[range(len(segments))] * ROUGHNESS_ROUNDS]:
-            states, margin = cheapest_names(single + roughness_costs(windows, states, learnt=learnt), costs)
+            states, margin = cheapest_names(single + roughness_costs(windows, states.tolist(), learnt=learnt), costs)
     if not may_swap:
         margin, states = np.where(np.diff(states) == 0, margin, 0.0), np.zeros_like(states)
     swapped = np.repeat(states.astype(bool), [segment.stop - segment.start for segment in segments])
@@ -201,11 +201,11 @@ def exchange_price(one: Link) -> float:
     return one.costs[1] - one.costs[0]
 
 
-def seen_rows(two: Two, rows: Sequence[int], *, last: bool) -> tuple[Int[np.ndarray, " a"], Int[np.ndarray, " b"]]:
+def seen_rows(two: Two, rows: Sequence[int], *, last: bool) -> list[Int[np.ndarray, " rows"]]:
     """Of some rows those that tell how each curve runs: the last or the first ones in which it is there."""
-    rows = np.array(rows, int)
+    among = np.array(rows, int)
     part = slice(-TELLING_ROWS, None) if last else slice(TELLING_ROWS)
-    return tuple(rows[two.presence[k, rows]][part] for k in (0, 1))
+    return [among[two.presence[k, among]][part] for k in (0, 1)]
 
 
 def link_at(

@@ -91,7 +91,7 @@ def find_places(
 
 
 def surer_elsewhere(found: Stretches, places: Places, curves: Sequence[int]) -> Float[np.ndarray, "height count"]:
-    """Which stretches of one class's map are ink that curves of the other class are on, and that is surer in its map."""
+    """Which stretches of one class are ink that curves of the other class are on, and that is surer in its map."""
     claimed = np.zeros(np.shape(found.strength), bool)
     for k in curves:
         there = (places.peak[k][:, None] >= found.first) & (places.peak[k][:, None] <= found.last)
