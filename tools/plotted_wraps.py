@@ -131,7 +131,14 @@ def scored(folder: Path, read: Path, entry: Mapping[str, Any]) -> list[dict[str,
 
 def markdown(scores: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A table of what is asked, and the worst curves."""
-    header = ("wraps", "curves", "rows off scale", "wrap count right: pooled, worst", f"curves with {ASKED:.0%}")
+    header = (
+        "wraps",
+        "curves",
+        "rows off scale",
+        "wrap count right: pooled, worst",
+        "of rows read",
+        f"curves with {ASKED:.0%}",
+    )
     header = (*header, "rows with a false wrap", "rows within 1 %", "median MAE [% of scale]", "worst")
     groups = {turns: [s for s in scores if s["turns"] == turns] for turns in TURNS}
     yield table(header, [[f"x{turns}", *cells_of(group)] for turns, group in groups.items() if group])
@@ -153,6 +160,7 @@ def cells_of(group: Sequence[Mapping[str, Any]]) -> list[str]:
         str(len(group)),
         f"{pooled('off_scale'):.3f}",
         f"{pooled('wrap_right'):.4f}, {right.min():.3f}",
+        f"{pooled('wrap_right') / pooled('read'):.4f}",
         f"{(right >= ASKED).mean():.2f}",
         f"{sum(s['false'] for s in group)} of {int(rows.sum())}",
         f"{pooled('close'):.4f}",
