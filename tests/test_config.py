@@ -15,8 +15,11 @@ def test_every_config_loads_and_survives_json(path: Path) -> None:
 
 
 def test_overrides_reach_into_groups_and_are_checked() -> None:
-    config = with_overrides(Config(name="x"), ["optimiser.learning_rate=1e-3", "model.features=[8,16]", "steps=7"])
+    config = with_overrides(
+        Config(name="x"), ["optimiser.learning_rate=1e-3", "model.features=[8,16]", "steps=7", "loss.dice=.5"]
+    )
     assert config.optimiser.learning_rate == 1e-3
+    assert config.loss.dice == 0.5
     assert config.model.features == (8, 16)
     assert config.steps == 7
 

@@ -266,6 +266,16 @@ def test_an_impossible_unit_and_a_curve_hardly_read_are_reasons_to_review(strip)
     assert any("of the ink in track 1 of section 1" in reason for reason in reasons) is False
 
 
+def test_a_curve_that_is_mostly_hidden_is_a_reason_to_review(strip):
+    under = np.stack([ROWS < 0, ROWS < 160, ROWS < 140])  # of 250 and of 300 rows
+    half = traced(*MAIN.x, wrap=MAIN.wrap, presence=MAIN.presence, occluded=under)
+    out, _ = strip(plants=(half, REPEAT))
+    line = summary(out)[0]
+    said = [reason for reason in line["reasons"] if "hidden" in reason]
+    assert said == ["RT in section 1 is hidden under another curve on 64% of the rows that it was read in"]
+    assert [entry["hidden"] for entry in line["curves"][:3]] == [0, round(160 / 300, 4), round(140 / 300, 4)]
+
+
 def test_a_scan_without_a_declared_curve_is_refused_and_has_no_las(strip, tmp_path, capsys):
     blank, none = traced(1.0, 1.0, 1.0, presence=False), traced(1.0, presence=False)
     out, code = strip(plants=(blank, none))
@@ -329,6 +339,23 @@ def test_ink_is_explained_by_curves_and_not_by_the_grid(tmp_path):
     )
     assert count_ink(image, blind[0]).share == pytest.approx(1 / 3, abs=0.03)
     assert count_ink(image, tracks[1]).share is None
+
+
+def test_a_broken_grid_of_a_black_and_white_scan_is_no_ink(tmp_path):
+    (tmp_path / "c.toml").write_text(CALIBRATION.replace("left_px", "straighten = false\nleft_px"))
+    calibration = read_calibration(tmp_path / "c.toml")
+    draw = np.random.default_rng(0)
+    image = np.full((2 * HEIGHT + 20, WIDTH), 255, np.uint8)
+    for share, edge in ((0.65, 0), (0.3, 1)):  # a line, and its ragged edge
+        for part in (image[:, edge::25], image[edge::20]):
+            part[draw.uniform(size=part.shape) < share] = 0
+    x = [MAIN.x[0], np.full(HEIGHT, 30.0), MAIN.x[0] - 50]  # one of them lies beside a line all the way down
+    for at in x:
+        image[ROWS, at.astype(int)] = image[ROWS, at.astype(int) + 1] = 0
+    seen = traced(*[at + 1 for at in x])
+    assert count_ink(image, PlantedReader(seen).digitize(image, calibration)[0]).share > 0.9
+    two = traced(*seen.x, presence=np.array([[1], [1], [0]]))
+    assert count_ink(image, PlantedReader(two).digitize(image, calibration)[0]).share == pytest.approx(2 / 3, abs=0.05)
 
 
 def test_a_page_held_as_bits_gives_what_its_grey_levels_give(strip, tmp_path):

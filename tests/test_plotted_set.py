@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,28 @@ def test_a_perfect_reading_is_perfect_and_a_moved_one_as_wrong_as_it_was_moved(
     write_reading(out, tmp_path, entry["name"], lag_ft=0.5)
     late = scores.scored_strip(out, tmp_path, entry)
     assert [curve["lag_ft"] for curve in late] == pytest.approx([0.5, 0.5], abs=0.051)
+
+
+def test_names_that_are_exchanged_are_counted_and_a_curve_that_is_lost_is_not(tools: Any) -> None:
+    scores = importlib.import_module("plotted_scores")
+    scale = types.SimpleNamespace(left_px=0.0, right_px=100.0)
+    rows = np.arange(200)
+    true = np.stack([np.full(200, 0.3), np.full(200, 0.6)])
+
+    def counted(read: np.ndarray) -> dict[str, int]:
+        known = {"depth_ft": rows.astype(float), "true": true, "confidence": np.ones_like(true)}
+        return scores.swaps(scores.Rows(read=read, **known), scale, {"stroke_px": 2.0})
+
+    assert counted(true) == {"swapped": 0, "judged_rows": 200, "exchanged_rows": 0, "nearest": 0}
+    once = np.where(rows < 50, true, true[::-1])
+    assert counted(once) == {"swapped": 1, "judged_rows": 200, "exchanged_rows": 150, "nearest": 1}
+    back = np.where((rows < 50) | (rows >= 70), true, true[::-1])
+    assert counted(back) == {"swapped": 2, "judged_rows": 200, "exchanged_rows": 20, "nearest": 2}
+    lost = true.copy()
+    lost[1, 50:70] = 0.3  # onto the other curve: its values are wrong, but no names are exchanged
+    assert counted(lost) == {"swapped": 0, "judged_rows": 200, "exchanged_rows": 0, "nearest": 2}
+    lost[1, 50:70] = np.nan
+    assert counted(lost)["judged_rows"] == 180
 
 
 def test_a_folder_without_a_manifest_is_refused(tools: Any, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from veerjax.data.rendered import rendered_batches
 from veerjax.labels import CURVE_1, CURVE_2
 from veerjax.tracing import confidence as model
+from veerjax.tracing.hidden import with_hidden
 from veerjax.tracing.joint import JointConfig, WantedCurve, polylines
 from veerjax.tracing.naming import named_places
 from veerjax.tracing.places import find_places
@@ -31,6 +32,7 @@ def rows_of_log(prediction: Prediction, truth: np.ndarray, there: np.ndarray) ->
     masks, edges = np.asarray(prediction.masks)[0], (0.0, float(SIZE_PX))
     places = find_places(prediction, TWO, edges_px=edges, costs=config.pair)
     places, crossings = named_places(places, masks, TWO, track_px=SIZE_PX, config=config)
+    places, _ = with_hidden(places, masks, TWO)
     found = polylines(masks, places, TWO, track_px=SIZE_PX, config=config.rows)
     features = model.row_features(places, found, masks, wanted=TWO, crossings=crossings)
     right = there & (np.abs(found.x - truth) <= model.RIGHT_SHARE * SIZE_PX)

@@ -137,14 +137,13 @@ def scored_strip(folder: Path, read: Path, entry: Mapping[str, Any]) -> list[dic
     truth, well = read_truth(folder, entry["name"]), read_las(read / f"{entry['name']}.las")
     figures = []
     for track, rows in tracks_of(folder, read, entry):
-        swapped, judged, exchanged = swaps(rows, track, entry)
+        names = swaps(rows, track, entry)
+        per = PER_ROWS / names["judged_rows"] if names["judged_rows"] else np.nan
         shared = {
             **{key: entry[key] for key in ("dpi", "bits")},
             "strip": entry["name"],
-            "swapped": swapped,
-            "judged_rows": judged,
-            "exchanged_rows": exchanged,
-            "swaps": PER_ROWS * swapped / judged if judged else np.nan,
+            **names,
+            "swaps": per * names["swapped"],
         }
         for scale in track.curves:
             require(scale.mnemonic in well.curves, f"{entry['name']}.las lacks {scale.mnemonic}.")
@@ -196,17 +195,36 @@ def lag(truth: Truth, scale: CurveScale, depth_ft: np.ndarray, found: np.ndarray
     return float(lags[np.argmin([np.abs(e[known] - np.median(e[known])).mean() for e in errors])])
 
 
-def swaps(rows: Rows, track: Track, entry: Mapping[str, Any]) -> tuple[int, int, int]:
-    """How often a name turns wrong or right again, the rows in which the curves are apart, and those of them in which
-    either curve is nearer to the other one's truth.
+def swaps(rows: Rows, track: Track, entry: Mapping[str, Any]) -> dict[str, int]:
+    """How often the names of two curves are exchanged or set right again, and in how many rows they are exchanged.
 
-    On a kick beside the other curve a row too early or late is a wrong name in that row, but no exchange.
+    Judged are the rows in which both are read and are apart in truth. Names are those of the assignment of readings to
+    curves with the least total distance, as identity switches are counted where objects are tracked; they stay as they
+    were unless the other assignment is better by a stroke's width, so one curve that is lost or a row too late is none.
+    `nearest` counts the stricter turns of `metrics.crossings.swap_counts`, where either curve's reading is nearer to
+    the other one: on a kick beside the other curve a row too early or late is one.
+
+    Reference:
+        Bernardin and Stiefelhagen 2008, Evaluating multiple object tracking performance: the CLEAR MOT metrics.
     """
     width = track.right_px - track.left_px
-    count, judged = np.asarray(_swaps(*padded(width * rows.true, width * rows.read), entry["stroke_px"]))
-    own, other = np.abs(rows.read - rows.true), np.abs(rows.read - rows.true[::-1])
-    apart = width * np.abs(rows.true[0] - rows.true[1]) > FAR_STROKES * entry["stroke_px"]  # not where NaN
-    return int(count), int(judged), int(np.count_nonzero(apart & (own > other).all(axis=0)))
+    true, read = width * rows.true, width * rows.read
+    nearest, _ = np.asarray(_swaps(*padded(true, read), entry["stroke_px"]))
+    gain = np.abs(read - true).sum(axis=0) - np.abs(read - true[::-1]).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        judged = np.isfinite(gain) & (np.abs(true[0] - true[1]) > FAR_STROKES * entry["stroke_px"])
+    gain = gain[judged]
+    clear = np.flatnonzero(np.abs(gain) > entry["stroke_px"])
+    exchanged = np.zeros(len(gain), bool)
+    if len(clear):
+        last = clear[np.maximum(np.searchsorted(clear, np.arange(len(gain)), side="right") - 1, 0)]
+        exchanged = (gain[last] > 0) & (np.arange(len(gain)) >= clear[0])
+    return {
+        "swapped": int(np.count_nonzero(np.diff(exchanged, prepend=False))),
+        "judged_rows": len(gain),
+        "exchanged_rows": int(np.count_nonzero(exchanged)),
+        "nearest": int(nearest),
+    }
 
 
 _value_sums = jax.jit(value_sums)
@@ -294,6 +312,6 @@ def figures_of(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         total = sum(curve[out_of] for curve in group)
         if name in found and total:
             found[name]["pooled"] = scale * sum(curve[count] for curve in group) / total
-    found["exchanged_rows"] = sum(curve["exchanged_rows"] for curve in group)
-    found["rows_apart"] = sum(curve["judged_rows"] for curve in group)
+    for name in ("exchanged_rows", "judged_rows", "nearest"):
+        found[name] = sum(curve[name] for curve in group)
     return found

@@ -27,7 +27,9 @@ def markdown(found: Mapping[str, Any]) -> str:
         (
             f"{name}: {group['curves']} curves, {group['peaks']} peaks.",
             table(("figure", "asked: median, worst", "median", "worst", "curves within", "pooled"), asked(group)),
-            f"Both names exchanged in {group['exchanged_rows']} of {group['rows_apart']} rows in which they are apart.",
+            f"Names are exchanged in {group['exchanged_rows']} of the {group['judged_rows']} rows in which two curves "
+            "are apart. By the nearer curve of each row, a row too early or late on a kick included, they would turn "
+            f"{PER_ROWS * group['nearest'] / max(group['judged_rows'], 1):.3g} times in {PER_ROWS:,} rows.",
             "Median / worst curve:",
             table(("strips", "curves", *NAMES.values()), map(group_row, found["groups"].items())),
             table(("worst curves", *WORST_KEYS), map(worst_row, found["worst"])),

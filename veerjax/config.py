@@ -238,11 +238,18 @@ def with_overrides(config: Config, overrides: typing.Sequence[str]) -> Config:
             require(known, f"the config has no group {'.'.join(parents[: depth + 1])!r}{nearest(parent, group)}.")
             group = group[parent]
         require(leaf in group, f"the config has no key {path!r}{nearest(leaf, group)}.")
-        try:
-            group[leaf] = json.loads(text)
-        except json.JSONDecodeError:
-            group[leaf] = text
+        group[leaf] = value_of(text)
     return from_dict(Config, values)
+
+
+def value_of(text: str) -> Any:
+    """What a value on the command line means: JSON; a number as Python writes it, such as .99; or else text."""
+    for read in (json.loads, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
 
 
 def load_config_file(path: str | Path) -> Config:

@@ -11,7 +11,10 @@ from veerjax.logs.page import Page
 
 BLOCK_ROWS = 512  # looked at once: lines that drift by less than their thickness in these are found
 LINE_CONTRAST = 0.2  # of ink on paper, and more of it on the share of a block's columns, or rows, that a line takes
-LINE_ACROSS, LINE_DOWN = 50, 85  # [%] a curve may stay in one column for long
+LINE_ACROSS, LINE_DOWN = 50, 50  # [%] of the pixels that no curve that was read is near
+LINE_EDGE = 0.3  # of the share that makes a line: the ragged edge of one beside it
+LEAST_FREE = 0.2  # of a row's or a column's pixels; where fewer are free of curves, it is the curves'
+LEAST_INKED = 0.2  # of the rows of a curve, to tell how wide its stroke is: lines across are dark in fewer
 WIDEST_SHARE = 0.08  # of the track's width, that half a stroke may have
 BESIDE_PX = 2  # beside a stroke, that its blurred edge takes
 PAPER, INK = 50, 1  # percentiles of grey; what is darker than half-way between is dark
@@ -34,9 +37,9 @@ def count_ink(grey: UInt8[np.ndarray, "height width"] | Page, track: TrackCurves
     """The ink between the edges of a track, in the rows of its section, and how much of it the curves draw again.
 
     A simple estimate: dark is what is nearer to the darkest percentile of a block of rows than to its median; rows and
-    columns of which most is dark, even a little, are taken for the grid and left out. A curve explains what lies within
-    half of its stroke, as wide as the median of what is dark about it, of where it runs. What remains holds text,
-    stains and curves that nobody declared as well, which no curve explains.
+    columns of which half is dark, even a little, where no curve is near are taken for the grid and left out, with their
+    ragged edges. A curve explains what lies within half of its stroke, as wide as the median of what is dark about it,
+    of where it runs. What remains holds text, stains and curves that nobody declared as well, which no curve explains.
 
     Args:
         grey: the scan
@@ -50,23 +53,42 @@ def count_ink(grey: UInt8[np.ndarray, "height width"] | Page, track: TrackCurves
     ink = explained = 0
     for start in range(0, height, BLOCK_ROWS):
         rows = range(start, min(start + BLOCK_ROWS, height))
-        dark = ink_of(crop.levels[start : rows.stop, left:right])
-        near_px = half_stroke_px(dark, x[:, start : rows.stop]) + BESIDE_PX
+        block = crop.levels[start : rows.stop, left:right]
+        near_px = half_stroke_px(is_dark(block), x[:, start : rows.stop]) + BESIDE_PX
         drawn = strokes_of(lo, hi, rows, width=right - left, near_px=near_px)
+        dark = is_dark(block) & ~lines_of(block, free=~drawn)
         ink += int(dark.sum())
         explained += int((dark & drawn).sum())
     return InkCount(ink=ink, explained=explained)
 
 
-def ink_of(
-    block: UInt8[np.ndarray, "rows columns"] | Float[np.ndarray, "rows columns"],
-) -> Bool[np.ndarray, "rows columns"]:
-    """The dark pixels of a block of rows that are no line of its grid."""
+Levels = UInt8[np.ndarray, "rows columns"] | Float[np.ndarray, "rows columns"]
+
+
+def is_dark(block: Levels) -> Bool[np.ndarray, "rows columns"]:
+    """The pixels nearer to ink than to paper."""
     ink, paper = np.percentile(block, [INK, PAPER])
-    faint = paper - LINE_CONTRAST * (paper - ink)
-    down, across = np.percentile(block, LINE_DOWN, axis=0), np.percentile(block, LINE_ACROSS, axis=1)
-    lines = (down < faint)[None] | (across < faint)[:, None]
-    return (block < (ink + paper) / 2) & ~lines
+    return block < (ink + paper) / 2
+
+
+def lines_of(block: Levels, *, free: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
+    """The rows and columns of a block that are lines of its grid.
+
+    Args:
+        block: grey levels
+        free: pixels that no curve is near, which tell
+    """
+    ink, paper = np.percentile(block, [INK, PAPER])
+    faint = block < paper - LINE_CONTRAST * (paper - ink)
+
+    def lined(axis: int, percent: float) -> Bool[np.ndarray, " lines"]:
+        room, size = free.sum(axis=axis), free.shape[axis]
+        seen = np.where(room >= LEAST_FREE * size, (faint & free).sum(axis=axis) / np.maximum(room, 1), 0.0)
+        line = 100 * seen >= percent
+        beside = np.append(line[1:], False) | np.append(False, line[:-1])
+        return line | (beside & (100 * seen >= LINE_EDGE * percent))
+
+    return lined(0, LINE_DOWN)[None] | lined(1, LINE_ACROSS)[:, None]
 
 
 def half_stroke_px(dark: Bool[np.ndarray, "rows columns"], x: Float[np.ndarray, "curves rows"]) -> int:
@@ -84,7 +106,8 @@ def half_stroke_px(dark: Bool[np.ndarray, "rows columns"], x: Float[np.ndarray, 
     sides = [padded[rows[:, None], at + side * np.arange(most + 1)] for side in (-1, 1)]
     runs = np.stack([np.logical_and.accumulate(side, axis=1).sum(axis=1) for side in sides])
     inked = runs.min(axis=0) > 0
-    return int(np.ceil(np.median(runs[:, inked].sum(axis=0)) / 2)) if inked.any() else 0
+    known = len(inked) > 0 and inked.mean() >= LEAST_INKED
+    return int(np.ceil(np.median(runs[:, inked].sum(axis=0)) / 2)) if known else 0
 
 
 def strokes_of(

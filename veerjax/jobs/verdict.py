@@ -20,6 +20,7 @@ ACCEPTED, REVIEW, REFUSED, FAILED = "accepted", "review", "refused", "failed"
 # Below these a person is to look; they are where the odds turn, and no result of a measurement.
 REVIEW_BELOW = {
     "rows_read": 0.5,  # of a section's rows, that a declared curve is read in
+    "rows_seen": 0.5,  # of the rows that it is read in, those where it is not hidden under another curve
     "median_confidence": 0.5,  # of the rows that it is read in
     "ink_explained": 0.5,  # of a track's ink, by the curves that were read
     "margin_nats": 1.0,  # of a crossing: the other hypothesis is a third as likely
@@ -101,6 +102,7 @@ def curve_entry(track: TrackCurves, place: int) -> dict[str, Any]:
         "track": track.number,
         "mnemonic": rows.scale.mnemonic,
         "coverage": round(float(rows.presence.mean()), 4),
+        "hidden": round(float(rows.occluded.mean()), 4),
         "off_scale": round(float(rows.off_scale.mean()), 4),
         "confidence": None if confidence is None else round(confidence, 4),
     }
@@ -129,6 +131,9 @@ def doubts(curves: Sequence[Mapping[str, Any]]) -> list[str]:
         where = f"{entry['mnemonic']} in section {entry['section']}"
         if entry["coverage"] + entry["off_scale"] < REVIEW_BELOW["rows_read"]:
             found.append(f"{where} was found on {entry['coverage']:.0%} of the rows")
+        elif entry["hidden"] > (1 - REVIEW_BELOW["rows_seen"]) * entry["coverage"]:
+            share = entry["hidden"] / entry["coverage"]
+            found.append(f"{where} is hidden under another curve on {share:.0%} of the rows that it was read in")
         elif entry["confidence"] is not None and entry["confidence"] < REVIEW_BELOW["median_confidence"]:
             found.append(f"{where} was read with a median confidence of {entry['confidence']:.2f}")
     return found

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 from veerjax.labels import CURVE_1
 from veerjax.tracing.buckets import bucket
 from veerjax.tracing.confidence import row_confidence, row_features
+from veerjax.tracing.hidden import with_hidden
 from veerjax.tracing.naming import named_places
 from veerjax.tracing.own_ink import own_masks
 from veerjax.tracing.places import Places, find_places
@@ -52,6 +53,7 @@ def trace_curves(
     places = find_places(prediction, wanted, edges_px=(left_px, right_px), costs=config.pair)
     places, crossings = named_places(places, masks, wanted, track_px=track_px, config=config)
     places = settled(places, wanted, track_px=track_px, home_cost=config.pair.wrapped_cost)
+    places, hidden = with_hidden(places, masks, wanted)
     found = polylines(masks, places, wanted, track_px=track_px, config=config.rows)
     wraps = np.array([curve.wraps for curve in wanted])[:, None]
     beyond = np.where(wraps, np.floor((found.x - left_px) / track_px), 0.0)
@@ -64,7 +66,7 @@ def trace_curves(
         hi=np.where(wraps, np.maximum(np.minimum(found.hi - beyond * track_px, right_px), x), found.hi),
         wrap=np.where(presence, places.wrap + beyond.astype(np.int32), 0),
         presence=presence,
-        occluded=np.asarray(found.occluded) & presence,
+        occluded=(np.asarray(found.occluded) | hidden) & presence,
         confidence=np.where(presence, row_confidence(features), 0.0),
         crossings=crossings,
     )
