@@ -2,7 +2,8 @@
 
 `python tools/plotted_set.py draw LAS_FOLDER --out DIR [--long]` draws the strips of the manifest below for every well
 that has the curves and the depth; `python tools/plotted_set.py score DIR [--weights W] [--tracer T]` reads and scores
-them, and writes `scores.json` and `scores.md` beside what was read, in `DIR/read`.
+them, and writes `scores.json` and `scores.md` beside what was read, in `DIR/read`. `plotted_more` has strips of curves
+that wrap and of four curves in a track.
 """
 
 import argparse

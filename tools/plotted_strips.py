@@ -26,6 +26,7 @@ from PIL import Image
 from veerjax.data.digest import name_number
 from veerjax.data.wells.pairs import TYPICAL_PAIRS, PlottedCurve
 from veerjax.data.wells.windows import depth_in_feet, interpolated, pair_of
+from veerjax.labels import CURVE_2
 from veerjax.logs.atomic import replacing
 from veerjax.logs.las import Well
 
@@ -73,12 +74,12 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnTrack:
-    """A pair of curves between two edges."""
+    """Curves between two edges."""
 
-    pair: str
+    pair: str  # its name; some tracks have two pairs
     left_px: float
     right_px: float
-    curves: tuple[PlottedCurve, PlottedCurve]
+    curves: tuple[PlottedCurve, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,20 +283,36 @@ def depth_numbers(strip: Strip) -> Iterator[Text]:
 
 
 def curve_lines(strip: Strip) -> Iterator[Line2D]:
-    """The dashed curve of each track first, so that the solid one lies over it."""
+    """The first curve of each track last, so that it lies over the others; what wraps is drawn once for each turn."""
     look = strip.look
     top, bottom = float(strip.row(strip.start_ft)), float(strip.row(strip.stop_ft))
     for track in strip.tracks:
+        width_px = track.right_px - track.left_px
         for number, curve in reversed(list(enumerate(track.curves))):
-            x = track.left_px + curve.fraction * (track.right_px - track.left_px)
-            width = points(strip, look.stroke_in * (look.dashed_share if number else 1))
-            line = Line2D(x, strip.row(strip.depth_ft), lw=width, color=grey(look.ink), snap=False, zorder=3)
-            line.set_solid_joinstyle("round")
-            if number:
-                line.set_dashes(look.dashes)
-                line.set_dash_capstyle("butt")
-            line.set_clip_box(Bbox.from_extents(track.left_px, top, track.right_px, bottom))  # type: ignore[arg-type]
-            yield line
+            is_dashed = curve.scale.curve_class == CURVE_2
+            width = points(strip, look.stroke_in * (look.dashed_share if is_dashed else 1))
+            for turns in turns_of(curve):
+                x = track.left_px + (curve.fraction - turns) * width_px
+                line = Line2D(x, strip.row(strip.depth_ft), lw=width, color=grey(look.ink), snap=False, zorder=3)
+                line.set_solid_joinstyle("round")
+                if is_dashed:
+                    line.set_dashes(dashes_of(look, number))
+                    line.set_dash_capstyle("butt")
+                box = Bbox.from_extents(track.left_px, top, track.right_px, bottom)
+                line.set_clip_box(box)  # type: ignore[arg-type]
+                yield line
+
+
+def turns_of(curve: PlottedCurve) -> range:
+    """How many tracks off its scale a curve is drawn: only one that wraps is."""
+    if not curve.scale.wrap:
+        return range(1)
+    return range(int(np.floor(np.nanmin(curve.fraction))), int(np.floor(np.nanmax(curve.fraction))) + 1)
+
+
+def dashes_of(look: Look, number: int) -> tuple[int, int]:
+    """The dashes of a track's curve: a second dashed one has others than the first."""
+    return DASHES[(DASHES.index(look.dashes) + number // 2) % len(DASHES)]
 
 
 def write_strip(strip: Strip, folder: Path) -> Path:
@@ -327,4 +344,6 @@ def calibration_text(strip: Strip) -> str:
             s = curve.scale
             lines += ["", "[[track.curve]]", f"class = {s.curve_class}", f'mnemonic = "{s.mnemonic}"']
             lines += [f'unit = "{s.unit}"', f"left = {s.left}", f"right = {s.right}", f'scale = "{s.scale}"']
+            lines += ["wrap = true"] * s.wrap
+            lines += [f"seeds = {[[float(at) for at in seed] for seed in s.seeds]}"] * bool(s.seeds)
     return "\n".join(lines) + "\n"

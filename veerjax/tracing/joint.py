@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from veerjax.labels import CURVE_1
+from veerjax.labels import CURVE_1, NUM_CURVES
 from veerjax.tracing.buckets import bucket
 from veerjax.tracing.confidence import row_confidence, row_features
 from veerjax.tracing.hidden import with_hidden
@@ -17,6 +17,7 @@ from veerjax.tracing.naming import named_places
 from veerjax.tracing.own_ink import own_masks
 from veerjax.tracing.places import Places, find_places
 from veerjax.tracing.trace import LEAST_BUCKET_PX, Trace, TraceConfig, trace_pair
+from veerjax.tracing.turns import settled
 from veerjax.tracing.wanted import DEFAULTS, Crossing, JointConfig, TracedCurves, WantedCurve, check_wanted
 from veerjax.types import Prediction
 
@@ -52,7 +53,10 @@ def trace_curves(
     places = find_places(prediction, wanted, edges_px=(left_px, right_px), costs=config.pair)
     del prediction  # the row distributions of a long strip are large, and needed no longer
     places, crossings = named_places(places, masks, wanted, track_px=track_px, config=config)
-    places, hidden = with_hidden(places, masks, wanted)
+    places = settled(places, wanted, track_px=track_px, home_cost=config.pair.wrapped_cost)
+    hidden = np.zeros(places.presence.shape, bool)
+    if len(wanted) <= NUM_CURVES:  # in a crowd a curve leaves off at another's ink without going under it
+        places, hidden = with_hidden(places, masks, wanted)
     found = polylines(masks, places, wanted, track_px=track_px, config=config.rows)
     wraps = np.array([curve.wraps for curve in wanted])[:, None]
     beyond = np.where(wraps, np.floor((found.x - left_px) / track_px), 0.0)

@@ -43,13 +43,15 @@ def named_places(
             presence=places.presence[[a, b]],
             wrap_px=places.wrap[[a, b]] * track_px,
             exchanged=exchange_costs(places, masks, wanted, two=(a, b), config=config),
+            seeds=tuple(tuple(sorted(wanted[k].seeds)) for k in (a, b)),
         )
         may_swap = wanted[a].wraps == wanted[b].wraps and (same_class or len(wanted) == 2)
-        decision = decide(two, may_swap=may_swap)
+        decision = decide(two, may_swap=may_swap, over_gaps=same_class)
         places = exchanged(places, (a, b), decision.swapped)
         ledger += [
             Crossing(row=(m.start + m.stop) / 2, curves=(a, b), kept=bool(kept), margin=float(margin))
             for m, kept, margin in zip(decision.meetings, decision.changes, decision.margin, strict=True)
+            if two.touching[m.start : m.stop].any() or m.start == m.stop
         ]
     return places, tuple(sorted(ledger, key=lambda crossing: crossing.row))
 

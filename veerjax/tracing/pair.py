@@ -39,10 +39,11 @@ class PairCosts:
     # the 1,292 rows without a curve of 48 validation logs of `standard`, 231, 190 and 110 are read.
     covered_cost: float = 0.3  # likewise of two classes
     unread_share: float = 1.5  # of what missing ink costs an absent curve, that it costs two that are on other ink
-    wrap_cost: float = 3.0  # of each passage from edge to edge
-    wrapped_cost: float = 0.002  # of each row and track width that a curve is off its scale
+    # Of 41 plotted strips that wrap, .9724 of the rows have the right count at 3 a passage, .9732 at 1.5, .9636 at .7.
+    wrap_cost: float = 1.5  # of each passage from edge to edge
+    wrapped_cost: float = 0.01  # of each row and track width that a curve is off its scale
     seed_cost: float = 50.0  # of not being where a seed says
-    seed_px: float = 5.0  # how far a stretch may lie from a seed
+    seed_px: float = 5.0  # from a seed on; nearer to it costs less, so that of two stretches each takes its own
 
 
 @jax.tree_util.register_dataclass
@@ -67,12 +68,10 @@ def row_costs(pair: Pair, *, costs: PairCosts, same_class: bool) -> Float[Array,
     evidence = found.strength[:, None] * pair.own[None]  # [rows 2 count]
     single = jnp.where(there[:, None] & (pair.own > 0)[None], -jnp.log(evidence + eps) + pair.taken[:, None], NEVER)
     single = jnp.concatenate([single, jnp.zeros((*single.shape[:2], 1))], axis=2)
-    off = ~(
-        (pair.seed[:, :, None] >= found.first[:, None] - costs.seed_px)
-        & (pair.seed[:, :, None] <= found.last[:, None] + 1 + costs.seed_px)
-    )
-    off = jnp.concatenate([off, jnp.ones((*off.shape[:2], 1), bool)], axis=2)
-    single = single + jnp.where(jnp.isfinite(pair.seed)[:, :, None] & off, costs.seed_cost, 0.0)
+    beside = jnp.maximum(found.first[:, None] - pair.seed[:, :, None], pair.seed[:, :, None] - found.last[:, None] - 1)
+    off = jnp.clip(beside / costs.seed_px, 0.0, 1.0)
+    off = jnp.concatenate([off, jnp.ones((*off.shape[:2], 1))], axis=2)
+    single = single + jnp.where(jnp.isfinite(pair.seed)[:, :, None], costs.seed_cost * off, 0.0)
     both = single[:, 0, :, None] + single[:, 1, None, :]
     count = found.strength.shape[1]
     middle = (found.first + found.last) / 2
@@ -265,7 +264,8 @@ def cheapest_pair(
     away = [np.abs(np.arange(n) - n // 2).astype(np.float32) for n in shape[1::2]]
     standing = tuple(costs.wrapped_cost * turns for turns in away)
     top = row_costs(rows_of(pair, np.arange(BLOCK_ROWS) % height), costs=costs, same_class=same_class)[0]
-    above = costs.wrap_cost * (away[0][None, :, None, None] + away[1][None, None, None, :])
+    # A strip may begin off the scale: only the rows there tell in which of its tracks a curve is at home.
+    above = standing[0][None, :, None, None] + standing[1][None, None, None, :]
     scores = np.asarray(top)[-shape[0] :, None, -shape[2] :, None] + above
     starts, entering = range(0, height, BLOCK_ROWS), []
     scores = jax.device_put(scores)

@@ -17,6 +17,8 @@ from veerjax.types import Prediction
 
 EACH = 5  # stretches of each class, where one curve is read from each
 ALONE = 8  # stretches of a class whose curves are traced by themselves
+SEED_ROWS = 8  # how far the nearest ink may be from a seed
+ROUNDS = 2  # in which the classes are traced in turn, where each is traced by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +57,15 @@ def find_places(
         groups = {(one,): [k for k, own in enumerate(classes) if own == one] for one in sorted(set(classes))}
     height = prediction.presence.shape[-1]
     places = blank_places(len(wanted), height)
-    for of_classes, members in groups.items():
-        count = EACH if len(of_classes) > 1 else ALONE
-        found = class_stretches(prediction, of_classes, count=count)
+    shown = {one: class_stretches(prediction, one, count=EACH if len(one) > 1 else ALONE) for one in groups}
+    # What one class is on is known to the other the second time round only. One curve of each may lie on one stretch.
+    for of_classes, members in [*groups.items()] * (ROUNDS if len(groups) > 1 and len(wanted) > NUM_CURVES else 1):
+        found = shown[of_classes]
+        count = found.strength.shape[1] // len(of_classes)
         source = np.repeat(np.asarray(of_classes), count)
         stretch = np.full((len(wanted), height), -1)
+        strange = [k for k in range(len(wanted)) if k not in members and len(wanted) > NUM_CURVES]
+        claimed = costs.covered_cost * surer_elsewhere(found, places, strange)
         for a, b in pairs_of(members):
             two = [a, b] if b is not None else [a]
             others = [k for k in members if k not in two]
@@ -67,8 +73,10 @@ def find_places(
                 found=found,
                 own=owned(source, [classes[k] for k in two], costs=costs),
                 presence=np.asarray(prediction.presence)[0][[classes[a], classes[two[-1]]]].T,
-                taken=costs.shared_cost * on_stretch(stretch[others], len(source)),
-                seed=np.stack([seed_rows(wanted[k], height) for k in two] + [nowhere(height)], axis=1)[:, :2],
+                taken=claimed + costs.shared_cost * on_stretch(stretch[others], len(source)),
+                seed=np.stack([seed_rows(wanted[k], found, costs=costs) for k in two] + [nowhere(height)], axis=1)[
+                    :, :2
+                ],
             )
             path = cheapest_pair(
                 pair,
@@ -80,6 +88,15 @@ def find_places(
             stretch[two], places.wrap[two] = path.stretch[: len(two)], path.wrap[: len(two)]
         write_places(places, members, found, stretch=stretch[members], source=source, classes=classes)
     return places
+
+
+def surer_elsewhere(found: Stretches, places: Places, curves: Sequence[int]) -> Float[np.ndarray, "height count"]:
+    """Which stretches of one class are ink that curves of the other class are on, and that is surer in its map."""
+    claimed = np.zeros(np.shape(found.strength), bool)
+    for k in curves:
+        there = (places.peak[k][:, None] >= found.first) & (places.peak[k][:, None] <= found.last)
+        claimed |= places.presence[k][:, None] & there & (places.strength[k][:, None] > found.strength)
+    return claimed.astype(np.float32)
 
 
 def pairs_of(members: Sequence[int]) -> list[tuple[int, int | None]]:
@@ -107,11 +124,17 @@ def nowhere(height: int) -> Float[np.ndarray, " height"]:
     return np.full(height, np.nan, np.float32)
 
 
-def seed_rows(curve: WantedCurve, height: int) -> Float[np.ndarray, " height"]:
-    """Where the curve's seeds put it [px], NaN in rows without one."""
-    x = nowhere(height)
+def seed_rows(curve: WantedCurve, found: Stretches, *, costs: PairCosts) -> Float[np.ndarray, " height"]:
+    """Where the curve's seeds put it [px], NaN in rows without one.
+
+    A seed counts in the nearest row that has ink there: between two dashes it would tell nothing.
+    """
+    x = nowhere(len(found.strength))
     for row, at in curve.seeds:
-        x[int(row)] = at
+        near = np.arange(max(int(row) - SEED_ROWS, 0), min(int(row) + SEED_ROWS + 1, len(x)))
+        beside = np.maximum(found.first[near] - at, at - found.last[near] - 1)
+        inked = near[((found.strength[near] > 0) & (beside < costs.seed_px)).any(axis=1)]
+        x[inked[np.argmin(np.abs(inked - int(row)))] if len(inked) else int(row)] = at
     return x
 
 
