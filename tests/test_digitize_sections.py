@@ -249,6 +249,7 @@ def test_the_summary_says_how_much_was_read_and_why_it_is_to_be_reviewed(strip, 
     ]  # fmt: skip
     assert line["curves"][1]["coverage"] == round(250 / 300, 4)
     assert line["curves"][2]["off_scale"] == 0.2
+    assert [entry["sure"] for entry in line["curves"]] == [0, 0, 0, 0]  # .9 is not sure enough
     assert line["coverage_rows"] == [round((299 / 300 + 1) / 2, 4), round((250 / 300 + 1) / 2, 4)]
     assert line["crossings"] == 1
     assert line["ink_explained"] > 0.99
@@ -268,11 +269,13 @@ def test_an_impossible_unit_and_a_curve_hardly_read_are_reasons_to_review(strip)
 
 def test_a_curve_that_is_mostly_hidden_is_a_reason_to_review(strip):
     under = np.stack([ROWS < 0, ROWS < 160, ROWS < 140])  # of 250 and of 300 rows
-    half = traced(*MAIN.x, wrap=MAIN.wrap, presence=MAIN.presence, occluded=under)
+    sure = np.where(ROWS < 60, 0.99, 0.9)
+    half = traced(*MAIN.x, wrap=MAIN.wrap, presence=MAIN.presence, occluded=under, confidence=sure)
     out, _ = strip(plants=(half, REPEAT))
     line = summary(out)[0]
     said = [reason for reason in line["reasons"] if "hidden" in reason]
     assert said == ["RT in section 1 is hidden under another curve on 64% of the rows that it was read in"]
+    assert [entry["sure"] for entry in line["curves"]] == [0.2, 0.2, 0.2, 0]
     assert [entry["hidden"] for entry in line["curves"][:3]] == [0, round(160 / 300, 4), round(140 / 300, 4)]
 
 

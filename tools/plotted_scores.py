@@ -22,14 +22,15 @@ from veerjax.logs.tables import read_pixels_csv
 from veerjax.metrics.crossings import FAR_STROKES, swap_counts
 from veerjax.metrics.peaks import peak_errors
 from veerjax.metrics.values import value_figures, value_sums
+from veerjax.tracing.confidence import SURE
 
 STEP_FT, PARTS = 0.5, 20  # the step of the LAS, and how many points of the drawn line are averaged over it
 LAG_STEP_FT, LAG_REACH = 0.05, 40  # lags are tried up to 2 ft
 LEAST_LENGTH = 1024  # of series, which are padded
 PEAK_REACH = 2  # steps, so 1 ft
 PER_ROWS = 2000  # swaps are told for so many
-THRESHOLDS = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
-SURE, CLOSE_PERCENT = 0.99, 1.0  # of accepted rows that are to lie within this of the scale
+THRESHOLDS = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, SURE, 0.98, 0.99, 0.999)  # `SURE` was found on validation logs
+SURE_SHARE, CLOSE_PERCENT = 0.99, 1.0  # of accepted rows that are to lie within this of the scale
 
 # What the project asks of the curves at 150 to 300 dpi: the median curve at most, the worst curve at most.
 LIMITS = {
@@ -263,7 +264,7 @@ def risk_coverage(confidence: np.ndarray, error: np.ndarray) -> dict[str, Any]:
     order = np.argsort(-confidence, kind="stable")
     right = np.cumsum(close[order]) / np.arange(1, len(order) + 1)
     last = np.append(np.diff(confidence[order]) != 0, True)  # rows of one confidence are accepted together
-    fit = np.flatnonzero((right >= SURE) & last)
+    fit = np.flatnonzero((right >= SURE_SHARE) & last)
     at = [confidence >= threshold for threshold in THRESHOLDS]
     return {
         "thresholds": [

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from plotted_scores import LIMITS, PER_ROWS, SURE
+from plotted_scores import LIMITS, PER_ROWS, SURE_SHARE
 
 NAMES = {
     "mae": "MAE [% of scale]",
@@ -34,7 +34,7 @@ def markdown(found: Mapping[str, Any]) -> str:
             table(("strips", "curves", *NAMES.values()), map(group_row, found["groups"].items())),
             table(("worst curves", *WORST_KEYS), map(worst_row, found["worst"])),
             table(("confidence at least", "rows accepted", "within 1 % of scale"), threshold_rows(found["rows"])),
-            f"{SURE:.0%} of the most confident {sure['accepted']:.1%} of rows are within 1 % of scale.\n",
+            f"{SURE_SHARE:.0%} of the most confident {sure['accepted']:.1%} of rows are within 1 % of scale.\n",
         )
     )
 

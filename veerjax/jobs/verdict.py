@@ -16,6 +16,7 @@ from veerjax.logs.mnemonics import scale_remarks, value_remarks
 from veerjax.logs.orientation import turned_remark
 from veerjax.logs.page import Page
 from veerjax.logs.sections import MAIN, Calibration
+from veerjax.tracing.confidence import SURE
 
 ACCEPTED, REVIEW, REFUSED, FAILED = "accepted", "review", "refused", "failed"
 # Below these a person is to look; they are where the odds turn, and no result of a measurement.
@@ -107,6 +108,7 @@ def curve_entry(track: TrackCurves, place: int) -> dict[str, Any]:
         "hidden": round(float(rows.occluded.mean()), 4),
         "off_scale": round(float(rows.off_scale.mean()), 4),
         "confidence": None if confidence is None else round(confidence, 4),
+        "sure": round(float((rows.presence & (rows.confidence >= SURE)).mean()), 4),
     }
 
 
