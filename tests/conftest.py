@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import sys
 import shutil
 import tempfile
 
@@ -55,6 +56,15 @@ def hosts(tmp_path: Path) -> Iterator["Hosts"]:
     made = Hosts(tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture(scope="module")
+def tools_on_path() -> Iterator[None]:
+    """Modules of tools/ can be imported."""
+    folder = str(Path(__file__).resolve().parents[1] / "tools")
+    sys.path.insert(0, folder)
+    yield
+    sys.path.remove(folder)
 
 
 @pytest.fixture(scope="session")

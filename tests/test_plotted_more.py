@@ -1,7 +1,6 @@
 """More strips of the plotted set: what wraps is drawn from the other edge, and known readings get their scores."""
 
 import importlib
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,11 @@ from veerjax.logs.las import write_las
 from veerjax.logs.scan import read_scan
 from veerjax.logs.tables import column_numbers, write_pixels_csv
 
-TOOLS = Path(__file__).resolve().parents[1] / "tools"
-
 
 @pytest.fixture(scope="module")
-def tools() -> Any:
-    sys.path.insert(0, str(TOOLS))
-    yield importlib.import_module("plotted_more")
-    sys.path.remove(str(TOOLS))
+def tools(tools_on_path: None) -> Any:
+    del tools_on_path
+    return importlib.import_module("plotted_more")
 
 
 @pytest.fixture(scope="module")

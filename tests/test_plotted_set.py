@@ -1,7 +1,6 @@
 """The independent test set: what matplotlib draws lies where its truth says, and known readings get their scores."""
 
 import importlib
-import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,11 @@ from veerjax.logs.las import write_las
 from veerjax.logs.scan import read_scan
 from veerjax.logs.tables import PIXEL_COLUMNS, write_pixels_csv
 
-TOOLS = Path(__file__).resolve().parents[1] / "tools"
-
 
 @pytest.fixture(scope="module")
-def tools() -> Any:
-    sys.path.insert(0, str(TOOLS))
-    yield importlib.import_module("plotted_set")
-    sys.path.remove(str(TOOLS))
+def tools(tools_on_path: None) -> Any:
+    del tools_on_path
+    return importlib.import_module("plotted_set")
 
 
 @pytest.fixture(scope="module")
