@@ -2,8 +2,8 @@
 
 import atexit
 import os
-import sys
 import shutil
+import sys
 import tempfile
 
 import jaxlib.version
