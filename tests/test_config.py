@@ -20,6 +20,8 @@ def test_overrides_reach_into_groups_and_are_checked() -> None:
     )
     assert config.optimiser.learning_rate == 1e-3
     assert config.loss.dice == 0.5
+    assert with_overrides(Config(name="x"), ["name=2024_01"]).name == "2024_01"
+    assert with_overrides(Config(name="x"), ["name=nan"]).name == "nan"
     assert config.model.features == (8, 16)
     assert config.steps == 7
 

@@ -81,6 +81,19 @@ def test_a_gap_of_both_hides_nothing():
     assert not with_hidden(places, masks_of(places), WANTED)[1].any()
 
 
+def test_a_curve_that_was_seen_before_the_other_one_begins_has_a_gap():
+    places = places_of(*beside(0), absent=RUN)
+    places.presence[0, : RUN.start + 20] = False
+    assert not with_hidden(places, masks_of(places), WANTED)[1].any()
+
+
+def test_a_curve_that_comes_out_on_another_count_was_not_under_it_all_the_way():
+    places = places_of(*beside(0), absent=RUN)
+    assert with_hidden(places, masks_of(places), WANTED)[1].any()
+    places.wrap[1, RUN.stop :] = 1
+    assert not with_hidden(places, masks_of(places), WANTED)[1].any()
+
+
 def test_two_curves_of_one_class_are_left_to_their_own_map():
     places = places_of(*beside(0), absent=RUN)
     assert not with_hidden(places, masks_of(places), (WANTED[0], WANTED[0]))[1].any()

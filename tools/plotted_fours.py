@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 from plotted_scores import PARTS, STEP_FT, read_truth, value_scores
-from plotted_single import place, read_rows, runs, single_track, starts_of
+from plotted_single import CLOSE_SHARE, place, read_rows, single_track, starts_of
 from plotted_strips import Kind, Strip
 from plotted_tables import table
 
@@ -38,6 +38,7 @@ from veerjax.data.wells.windows import depth_in_feet
 from veerjax.labels import CURVE_1, CURVE_2
 from veerjax.logs.las import Well, read_las
 from veerjax.metrics.crossings import FAR_STROKES
+from veerjax.tracing.rows import runs
 
 CALIPER_2 = TypicalCurve(name="CALIPER_2", mnemonics=("C24",), left=5, right=15, unit="IN")
 THOR = TypicalCurve(name="THOR", mnemonics=("THOR",), left=0, right=40, unit="")
@@ -52,7 +53,6 @@ FOURS = {
 CLASSES = (CURVE_1, CURVE_2, CURVE_1, CURVE_2)
 LONG_IN = 0.25  # of paper on which two curves run together: longer, and a technician marks where they part
 CLICK_PX = 1.0  # standard deviation of where a technician clicks [px of the scan]
-CLOSE_SHARE = 0.01  # of the track's width, within which a row is read well
 
 
 def strips_of(well: Well, kind: Kind, *, stem: str, half: str | None) -> Iterator[tuple[Strip, dict[str, Any]]]:

@@ -62,6 +62,7 @@ def score(folder: Path, *, weights: str, limit: int | None = None) -> dict[str, 
 
     require((folder / "manifest.json").is_file(), f"{folder} has no manifest.json; draw the set first.")
     manifest = json.loads((folder / "manifest.json").read_text())[:limit]
+    require(bool(manifest), "there is no strip to read; give --limit 1 or more.")
     sort, out, reader = SORTS[manifest[0]["sort"]], folder / "read", load(weights)
     scores = []
     for entry in manifest:

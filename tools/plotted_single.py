@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 from plotted_scores import Truth, read_truth
 from plotted_strips import MARGIN_IN, START_FT, TRACK_IN, DrawnTrack, Kind, Strip, look_of, usable_starts
 
@@ -14,6 +14,8 @@ from veerjax.data.digest import name_number
 from veerjax.data.wells.pairs import PlottedCurve
 from veerjax.logs.calibration import CurveScale
 from veerjax.logs.tables import column_numbers, read_pixels_csv
+
+CLOSE_SHARE = 0.01  # of the track's width, within which a row is read well
 
 Series = Float64[np.ndarray, " samples"]
 
@@ -76,10 +78,3 @@ def read_rows(folder: Path, read: Path, entry: Mapping[str, Any]) -> tuple[np.nd
         found.append(within + wrap)
         wraps.append(wrap)
     return np.stack(true), np.stack(found), np.stack(wraps)
-
-
-def runs(mask: Bool[np.ndarray, " rows"]) -> list[tuple[int, int]]:
-    """The first row of each stretch of rows in which a mask holds, and the first row after it."""
-    padded = np.concatenate([[False], mask, [False]])
-    turns = np.flatnonzero(padded[1:] != padded[:-1])
-    return [(int(a), int(b)) for a, b in turns.reshape(-1, 2)]

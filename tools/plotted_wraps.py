@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 from plotted_scores import PARTS, STEP_FT, read_truth, value_scores
-from plotted_single import place, read_rows, single_track, starts_of
+from plotted_single import CLOSE_SHARE, place, read_rows, single_track, starts_of
 from plotted_strips import PLACES, Kind, Strip
 from plotted_tables import table
 
@@ -27,7 +27,6 @@ LEAST_PLACE = 0.1  # of the track, that the curve keeps from the edge over which
 # Scales are chosen so that a curve is on them mostly, and can be followed by eye where it is not.
 MOST_OFF = 0.3  # of a stretch's depth that is off the scale
 LEAP, MOST_LEAPS = 0.5, 0.02  # moves [tracks] from a step of the LAS to the next one, and the share of steps with one
-CLOSE_SHARE = 0.01  # of the track's width, within which a row is read well
 LEAST_RANGE = 0.05  # of the whole scale, that a stretch covers
 ASKED = 0.98  # of the rows, whose wrap count is to be right
 

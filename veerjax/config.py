@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import math
+import re
 import types
 import typing
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+SHORT_NUMBER = re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?")  # such as .99, which JSON does not know
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,12 +246,10 @@ def with_overrides(config: Config, overrides: typing.Sequence[str]) -> Config:
 
 def value_of(text: str) -> Any:
     """What a value on the command line means: JSON; a number as Python writes it, such as .99; or else text."""
-    for read in (json.loads, float):
-        try:
-            return read(text)
-        except ValueError:
-            continue
-    return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return float(text) if SHORT_NUMBER.fullmatch(text) else text
 
 
 def load_config_file(path: str | Path) -> Config:

@@ -52,7 +52,7 @@ def digitize_scan(
         logs, verdict = {}, verdict_without_calibration(tracks, remarks=remarks)
     else:
         logs = logs_of(tracks, calibration, step=step, extras=extras)
-        verdict = verdict_of(image, tracks, calibration, logs, remarks=remarks)
+        verdict = verdict_of(image, tracks, calibration, logs, remarks=remarks, calibrated=reader.calibrated)
     target.parent.mkdir(parents=True, exist_ok=True)  # not before: what is refused leaves no folder
     for track in tracks:
         write_pixels(track, named(target, f"{track_ending(track)}.pixels.csv"))

@@ -54,9 +54,10 @@ def count_ink(grey: UInt8[np.ndarray, "height width"] | Page, track: TrackCurves
     for start in range(0, height, BLOCK_ROWS):
         rows = range(start, min(start + BLOCK_ROWS, height))
         block = crop.levels[start : rows.stop, left:right]
-        near_px = half_stroke_px(is_dark(block), x[:, start : rows.stop]) + BESIDE_PX
+        dark, faint = dark_and_faint(block)
+        near_px = half_stroke_px(dark, x[:, start : rows.stop]) + BESIDE_PX
         drawn = strokes_of(lo, hi, rows, width=right - left, near_px=near_px)
-        dark = is_dark(block) & ~lines_of(block, free=~drawn)
+        dark &= ~lines_of(faint, free=~drawn)
         ink += int(dark.sum())
         explained += int((dark & drawn).sum())
     return InkCount(ink=ink, explained=explained)
@@ -65,21 +66,21 @@ def count_ink(grey: UInt8[np.ndarray, "height width"] | Page, track: TrackCurves
 Levels = UInt8[np.ndarray, "rows columns"] | Float[np.ndarray, "rows columns"]
 
 
-def is_dark(block: Levels) -> Bool[np.ndarray, "rows columns"]:
-    """The pixels nearer to ink than to paper."""
+def dark_and_faint(block: Levels) -> tuple[Bool[np.ndarray, "rows columns"], Bool[np.ndarray, "rows columns"]]:
+    """The pixels nearer to ink than to paper, and those that are darker than paper at all, as lines may be."""
     ink, paper = np.percentile(block, [INK, PAPER])
-    return block < (ink + paper) / 2
+    return block < (ink + paper) / 2, block < paper - LINE_CONTRAST * (paper - ink)
 
 
-def lines_of(block: Levels, *, free: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows columns"]:
-    """The rows and columns of a block that are lines of its grid.
+def lines_of(
+    faint: Bool[np.ndarray, "rows columns"], *, free: Bool[np.ndarray, "rows columns"]
+) -> Bool[np.ndarray, "rows columns"]:
+    """The rows and columns of a block that are lines of its grid, or a curve that was not read and is as straight.
 
     Args:
-        block: grey levels
+        faint: pixels that are darker than paper
         free: pixels that no curve is near, which tell
     """
-    ink, paper = np.percentile(block, [INK, PAPER])
-    faint = block < paper - LINE_CONTRAST * (paper - ink)
 
     def lined(axis: int, percent: float) -> Bool[np.ndarray, " lines"]:
         room, size = free.sum(axis=axis), free.shape[axis]

@@ -63,6 +63,7 @@ class TrackReader(ABC):
     """Reads the curves of tracks; how, its kinds decide."""
 
     stretches: ClassVar[bool] = True  # whether small depth scales are drawn out for reading
+    calibrated: ClassVar[bool] = True  # whether confidence is the probability that a row is right
 
     @property
     @abstractmethod
@@ -233,7 +234,7 @@ class Reader(TrackReader):
 class ClassicalReader(TrackReader):
     """Reads images without learning (`tracing.classical`), at the width that its lengths were chosen at."""
 
-    stretches = False
+    stretches, calibrated = False, False
 
     @property
     def width_px(self) -> int:

@@ -52,6 +52,7 @@ def verdict_of(
     logs: Mapping[str, DigitisedLog],
     *,
     remarks: Sequence[str],
+    calibrated: bool,
 ) -> Verdict:
     """Of a scan with a calibration.
 
@@ -63,8 +64,10 @@ def verdict_of(
         calibration: as declared
         logs: the values, by the role of the sections
         remarks: on how the scan was read
+        calibrated: whether confidence is the probability that a row is right
     """
-    curves = [curve_entry(track, place) for track in tracks for place in range(len(track.curves))]
+    sure = SURE if calibrated else None
+    curves = [curve_entry(track, place, sure=sure) for track in tracks for place in range(len(track.curves))]
     ink = ink_entries(image, tracks)
     measures = {"curves": curves, "ink_explained": share_of(ink), "ink": ink}
     turned = turned_remark(as_bytes(image), calibration.of_role(MAIN)[0].tracks)
@@ -96,7 +99,7 @@ def verdict_of(
     return Verdict(status=REVIEW if reasons else ACCEPTED, reasons=reasons, notes=notes, measures=measures)
 
 
-def curve_entry(track: TrackCurves, place: int) -> dict[str, Any]:
+def curve_entry(track: TrackCurves, place: int, *, sure: float | None) -> dict[str, Any]:
     """How much of a declared curve was read, and how surely."""
     rows = curve_rows(track, place)
     confidence = float(np.median(rows.confidence[rows.presence])) if rows.presence.any() else None
@@ -108,7 +111,7 @@ def curve_entry(track: TrackCurves, place: int) -> dict[str, Any]:
         "hidden": round(float(rows.occluded.mean()), 4),
         "off_scale": round(float(rows.off_scale.mean()), 4),
         "confidence": None if confidence is None else round(confidence, 4),
-        "sure": round(float((rows.presence & (rows.confidence >= SURE)).mean()), 4),
+        "sure": None if sure is None else round(float((rows.presence & (rows.confidence >= sure)).mean()), 4),
     }
 
 

@@ -278,7 +278,7 @@ def doubts_of(rows: list[int], *, strips: int) -> tuple[str, ...]:
 def miscoded_rows(
     directory: Directory, strips: list[bytes], unit_rows: int, band: np.ndarray, width: int
 ) -> Iterator[int]:
-    """The first row of the band in each of its strips that is not what the strip's rows code to.
+    """A row of the band for each strip that is not what its rows code to: where the first differs, and others begin.
 
     libtiff passes over most damage in strips of Group 3 or 4 without a word. Both codes leave a writer no choice but
     in marks and padding at the ends, so rows that were misread hardly ever code to the bytes that they were read from.
@@ -288,10 +288,15 @@ def miscoded_rows(
         return
     bits = band if directory.number(PHOTOMETRIC, 1) == 1 else np.invert(band)
     table = REVERSED_BITS if directory.number(FILL_ORDER, 1) == 2 else None
+    first = True
     for place, (strip, again) in enumerate(zip(strips, recoded(directory, bits, unit_rows, width), strict=True)):
         strip = strip.translate(table)
         if not strip.startswith(again):
             top = place * unit_rows
+            if not first:  # where others begin to differ is not said
+                yield top
+                continue
+            first = False
             rows = bits[top : top + unit_rows]
 
             def differs(row: int, strip: bytes = strip, rows: np.ndarray = rows) -> bool:

@@ -5,6 +5,7 @@ Reference:
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -14,6 +15,7 @@ BENDING = np.logspace(-5, 1, 7)  # [px^2/row^3] how fast the variance of the slo
 WINDOW_ROWS, LEAST_ROWS = 24, 8  # of the stretches that tell how rough a curve is
 PRIOR_WINDOWS = 2.0  # that count for all of `BENDING` alike
 WEIGHT = 0.5  # of a window's likelihood: those of one curve are no independent witnesses
+KEPT_SPLINES = 256  # the same few patterns of rows come again and again
 UNSURE, MOST = 2.0, 4.0  # [nats] what the windows of a segment must say before it counts, and the most that counts
 
 
@@ -30,20 +32,27 @@ def bent_likelihood(
 def bending_likelihoods(
     rows: Float[np.ndarray, " rows"], x: Float[np.ndarray, "curves rows"]
 ) -> Float[np.ndarray, "bendings curves"]:
-    """The log-likelihood of each curve for each of `BENDING`.
+    """The log-likelihood of each curve for each of `BENDING`."""
+    free, scale = spline(tuple(rows - rows[0]))
+    misfit = np.einsum("cr,brs,cs->bc", x, free, x)
+    return -(misfit + scale[:, None]) / 2
+
+
+@lru_cache(maxsize=KEPT_SPLINES)
+def spline(rows: tuple[float, ...]) -> tuple[Float[np.ndarray, "bendings rows rows"], Float[np.ndarray, " bendings"]]:
+    """The quadratic form and the logarithm of the determinant of a spline seen in some rows, for each of `BENDING`.
 
     A straight line of any place and slope, whose slope wanders as far as the bending lets it, seen with noise.
     """
-    early, late = np.minimum(rows[:, None], rows), np.maximum(rows[:, None], rows)
+    at = np.array(rows)
+    early, late = np.minimum(at[:, None], at), np.maximum(at[:, None], at)
     wander = early**2 * (3 * late - early) / 6
-    line = np.stack([np.ones_like(rows), rows], axis=1)
-    spread = BENDING[:, None, None] * wander + NOISE_PX**2 * np.eye(len(rows))
+    line = np.stack([np.ones_like(at), at], axis=1)
+    spread = BENDING[:, None, None] * wander + NOISE_PX**2 * np.eye(len(at))
     unit = np.linalg.inv(spread)
     of_line = line.T @ unit @ line
     free = unit - unit @ line @ np.linalg.solve(of_line, line.T @ unit)
-    misfit = np.einsum("cr,brs,cs->bc", x, free, x)
-    scale = np.linalg.slogdet(spread)[1] + np.linalg.slogdet(of_line)[1]
-    return -(misfit + scale[:, None]) / 2
+    return free, np.linalg.slogdet(spread)[1] + np.linalg.slogdet(of_line)[1]
 
 
 def window_likelihoods(

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from veerjax.labels import CURVE_1
 from veerjax.tracing.naming import near_column
 from veerjax.tracing.places import Places
+from veerjax.tracing.rows import runs
 from veerjax.tracing.wanted import WantedCurve
 
 JOIN_PX = 6  # of blank paper between two curves that meet: a broken one may do so between two of its dashes
@@ -54,8 +55,7 @@ def absences(places: Places, curve: int) -> Iterator[slice]:
     absent = ~places.presence[curve]
     if absent.all():
         return
-    turns = np.flatnonzero(np.diff(np.concatenate([[False], absent, [False]])))
-    yield from (slice(int(start), int(stop)) for start, stop in turns.reshape(-1, 2))
+    yield from (slice(start, stop) for start, stop in runs(absent))
 
 
 def under(places: Places, curve: int, other: int, run: slice) -> slice | None:
@@ -65,11 +65,12 @@ def under(places: Places, curve: int, other: int, run: slice) -> slice | None:
         return None
     rows = slice(int(there[0]), int(there[-1]) + 1)
     all_rows = np.flatnonzero(places.presence[other])
-    at_top = rows.start <= all_rows[0] + ENDS_ROWS
-    at_bottom = rows.stop >= all_rows[-1] + 1 - ENDS_ROWS
+    at_top = run.start == 0 and rows.start <= all_rows[0] + ENDS_ROWS
+    at_bottom = run.stop == places.presence.shape[1] and rows.stop >= all_rows[-1] + 1 - ENDS_ROWS
     above = at_top or (rows.start == run.start and meet(places, curve, other, run.start - 1))
     below = at_bottom or (rows.stop == run.stop and meet(places, curve, other, run.stop))
-    return rows if above and below and not (at_top and at_bottom) else None
+    one_count = at_top or at_bottom or places.wrap[curve, run.start - 1] == places.wrap[curve, run.stop]
+    return rows if above and below and one_count else None
 
 
 def meet(places: Places, curve: int, other: int, row: int) -> bool:

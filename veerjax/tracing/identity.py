@@ -11,12 +11,14 @@ Reference:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from veerjax.tracing.bending import bent_likelihood, roughness_costs, window_likelihoods
+from veerjax.tracing.rows import runs
 
 NEAR_PX = 2.0  # of blank paper between two curves that touch
 APART_ROWS = 3  # meetings with fewer rows between them are one
@@ -39,11 +41,11 @@ class Two:
     exchanged: Float[np.ndarray, " height"]  # cost of exchanging the names in the row [nats], may be negative
     seeds: tuple[tuple[tuple[float, float], ...], ...] = ((), ())  # (row, x) [px] that each is known to be at
 
-    @property
+    @cached_property
     def both(self) -> Bool[np.ndarray, " height"]:
         return self.presence[0] & self.presence[1]
 
-    @property
+    @cached_property
     def touching(self) -> Bool[np.ndarray, " height"]:
         blank = np.maximum(self.first[0] - self.last[1], self.first[1] - self.last[0])
         return self.both & (blank <= NEAR_PX)
@@ -51,7 +53,7 @@ class Two:
 
 @dataclass(frozen=True, kw_only=True)
 class Meeting:
-    """Rows in which two curves touch, with none between them that are apart, or one is not seen, or both."""
+    """Rows in which two curves touch or one of them is not seen, with the short stretches between."""
 
     start: int
     stop: int  # the first row after it; the start itself where they change sides from one row to the next
@@ -107,7 +109,7 @@ def decide(two: Two, *, may_swap: bool = True, over_gaps: bool = False) -> Decis
     states, margin = cheapest_names(single, costs)
     if over_gaps and may_swap:
         alone = two.presence & ~two.touching
-        x = (two.first + two.last) / 2
+        x = (two.first + two.last) / 2 + two.wrap_px
         windows = [window_likelihoods(x[k], alone[k], bounds) for k in (0, 1)]
         marks = [row for seeds in two.seeds for row, _ in seeds]
         sure = [k for k, part in enumerate(segments) if any(part.start <= row < part.stop for row in marks)]
@@ -145,12 +147,6 @@ def meetings_of(two: Two, *, over_gaps: bool = False) -> tuple[Meeting, ...]:
         else:
             found.append(Meeting(start=int(start), stop=int(stop), seen=seen))
     return tuple(found)
-
-
-def runs(mask: Bool[np.ndarray, " rows"]) -> list[tuple[int, int]]:
-    """The first row of each stretch of rows in which a mask holds, and the first row after it."""
-    padded = np.concatenate([[False], mask, [False]])
-    return [(int(a), int(b)) for a, b in np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)]
 
 
 def outside(meetings: Sequence[Meeting], two: Two) -> list[tuple[range, range]]:

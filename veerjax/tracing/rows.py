@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 
@@ -52,3 +53,9 @@ def share_between(
     """The share of flagged rows strictly between the two given rows, where there are rows between them."""
     counts = jnp.concatenate([jnp.zeros(1), jnp.cumsum(flag, dtype=jnp.float32)])
     return (counts[below] - counts[above + 1]) / jnp.maximum(below - above - 1, 1)
+
+
+def runs(mask: Bool[np.ndarray, " rows"]) -> list[tuple[int, int]]:
+    """The first row of each stretch of rows in which a mask holds, and the first row after it."""
+    padded = np.concatenate([[False], mask, [False]])
+    return [(int(a), int(b)) for a, b in np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)]

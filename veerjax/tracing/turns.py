@@ -34,6 +34,9 @@ def settled(places: Places, wanted: Sequence[WantedCurve], *, track_px: float, h
         if curve.wraps and places.presence[k].any():
             x = (places.first[k] + places.last[k] + 1) / 2 / track_px + wrap[k]
             wrap[k] += turns_of(x, wrap[k], places.presence[k], home_cost=home_cost)
+            inked = np.flatnonzero(places.presence[k])
+            last = np.searchsorted(inked, np.arange(len(x)), side="right") - 1
+            wrap[k] = wrap[k, inked[np.maximum(last, 0)]]  # in a gap as above it
     return replace(places, wrap=wrap)
 
 
