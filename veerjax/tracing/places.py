@@ -41,7 +41,7 @@ def find_places(
     """The cheapest places of all wanted curves.
 
     One curve of each class: both at once, over the stretches of both classes. Else class by class, two of a class at
-    once, more of them pair by pair, twice round, each pair in the light of where the others were last.
+    once, more of them pair by pair, twice round, each pair in the light of the others of its class.
 
     Args:
         prediction: of one strip
