@@ -111,7 +111,7 @@ def test_a_damaged_page_fails_and_the_others_are_read(tmp_path, capsys):
     assert digitized([scan], tmp_path / "none") == 2
     said = capsys.readouterr().err.strip()
     assert "\n" not in said
-    assert "b.tif cannot be read as an image: rows 0 to 319 are damaged (" in said
+    assert "b.tif cannot be read as an image: it is damaged within rows 0 to 319 (" in said
     assert not (tmp_path / "none").exists()
 
 

@@ -96,9 +96,9 @@ SCANS = {
     "fewer pixels than declared": (with_tag(GROUP_4, 257, 60_000), "strips or tiles of its rows"),
     "4 Gpx of bits": (with_tag(with_tag(GROUP_4, 256, 65_000), 257, 65_000), "above the limit of 500 million"),
     "32 bits": (saved(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "holds 32-bit numbers"),
-    "damaged deflate": (damaged(coded(BITS, "tiff_deflate", rows=64), place=0.5), "are damaged ("),
-    "a short strip": (with_tag(coded(BITS, "packbits"), STRIP_COUNTS, 99), "are damaged ("),
-    "another code": (with_tag(coded(BITS, "packbits"), COMPRESSION, 5), "are damaged ("),
+    "damaged deflate": (damaged(coded(BITS, "tiff_deflate", rows=64), place=0.5), "it is damaged within rows"),
+    "a short strip": (with_tag(coded(BITS, "packbits"), STRIP_COUNTS, 99), "it is damaged within rows"),
+    "another code": (with_tag(coded(BITS, "packbits"), COMPRESSION, 5), "it is damaged within rows"),
     "two pages": (saved(BITS, "TIFF", save_all=True, append_images=[BITS]), "has 2 pages, and their depths differ"),
 }
 

@@ -27,15 +27,23 @@ def markdown(found: Mapping[str, Any]) -> str:
         (
             f"{name}: {group['curves']} curves, {group['peaks']} peaks.",
             table(("figure", "asked: median, worst", "median", "worst", "curves within", "pooled"), asked(group)),
-            f"Names are exchanged in {group['exchanged_rows']} of the {group['judged_rows']} rows in which two curves "
-            "are apart. By the nearer curve of each row, a row too early or late on a kick included, they would turn "
-            f"{PER_ROWS * group['nearest'] / max(group['judged_rows'], 1):.3g} times in {PER_ROWS:,} rows.",
+            names(group),
             "Median / worst curve:",
             table(("strips", "curves", *NAMES.values()), map(group_row, found["groups"].items())),
             table(("worst curves", *WORST_KEYS), map(worst_row, found["worst"])),
             table(("confidence at least", "rows accepted", "within 1 % of scale"), threshold_rows(found["rows"])),
             f"{SURE_SHARE:.0%} of the most confident {sure['accepted']:.1%} of rows are within 1 % of scale.\n",
         )
+    )
+
+
+def names(group: Mapping[str, Any]) -> str:
+    """A sentence on the names of curves, in shares because both curves of a pair tell of the same rows."""
+    rows = max(group["judged_rows"], 1)
+    return (
+        f"Names are exchanged in {group['exchanged_rows'] / rows:.2%} of the rows in which two curves are apart. By the "
+        "nearer curve of each row, a row too early or late on a kick included, they would turn "
+        f"{PER_ROWS * group['nearest'] / rows:.3g} times in {PER_ROWS:,} rows."
     )
 
 

@@ -11,7 +11,7 @@ from veerjax.logs.page import Page
 
 BLOCK_ROWS = 512  # looked at once: lines that drift by less than their thickness in these are found
 LINE_CONTRAST = 0.2  # of ink on paper, and more of it on the share of a block's columns, or rows, that a line takes
-LINE_ACROSS, LINE_DOWN = 50, 50  # [%] of the pixels that no curve that was read is near
+LINE_ACROSS, LINE_DOWN = 25, 50  # [%] of the pixels that no curve that was read is near; a curve is seldom so flat
 LINE_EDGE = 0.3  # of the share that makes a line: the ragged edge of one beside it
 LEAST_FREE = 0.2  # of a row's or a column's pixels; where fewer are free of curves, it is the curves'
 LEAST_INKED = 0.2  # of the rows of a curve, to tell how wide its stroke is: lines across are dark in fewer
@@ -37,9 +37,10 @@ def count_ink(grey: UInt8[np.ndarray, "height width"] | Page, track: TrackCurves
     """The ink between the edges of a track, in the rows of its section, and how much of it the curves draw again.
 
     A simple estimate: dark is what is nearer to the darkest percentile of a block of rows than to its median; rows and
-    columns of which half is dark, even a little, where no curve is near are taken for the grid and left out, with their
-    ragged edges. A curve explains what lies within half of its stroke, as wide as the median of what is dark about it,
-    of where it runs. What remains holds text, stains and curves that nobody declared as well, which no curve explains.
+    columns of which a quarter or half is dark, even a little, where no curve is near are taken for the grid and left
+    out, with their ragged edges. A curve explains what lies within half of its stroke, as wide as the median of what is
+    dark about it, of where it runs. What remains holds text, stains and curves that nobody declared as well, which no
+    curve explains.
 
     Args:
         grey: the scan

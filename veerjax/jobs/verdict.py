@@ -175,7 +175,7 @@ def displaced(tracks: Sequence[TrackCurves], calibration: Calibration) -> list[s
         if off_px > THERE * (declared.right_px - declared.left_px):
             found.append(
                 f"the grid of track {track.number} in section {track.section} lies {off_px:.0f} px or more from where"
-                " the track is declared, in every row; correct its edges"
+                " the track is declared, in every row; correct its edges or its scale"
             )
     return found
 

@@ -211,8 +211,8 @@ class Layout:
             if said or image is None:
                 why = said[0] if said else str(failure)
                 raise InputError(
-                    f"{self.path} cannot be read as an image: rows {top} to {top + rows - 1} are damaged ({why[:120]});"
-                    " save it again from its source."
+                    f"{self.path} cannot be read as an image: it is damaged within rows {top} to {top + rows - 1}"
+                    f" ({why[:120]}); save it again from its source."
                 ) from failure
             band, bits = rows_of(self.path, self.directory, image)
             del image  # a long strip is in memory once, be it the only one of its page

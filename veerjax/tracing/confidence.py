@@ -14,14 +14,12 @@ from veerjax.tracing.wanted import Crossing, WantedCurve
 RIGHT_SHARE = 0.01  # of the track's width
 NEARBY_ROWS = 8  # on each side over which evidence is averaged
 DOUBTFUL_ROWS = 16  # on each side of a meeting in which its names may be wrong
-SURE = (
-    0.969  # confidence from which on .99 of the rows are right, on validation logs that the weights were not fitted to
-)
+SURE = 0.969  # confidence from which on .99 of rows were right on half of the validation logs, fitted to the other half
 LEAST = 0.01  # probability that evidence is kept away from 0 and 1
 
 # A logistic regression on the rows of 192 validation logs of `standard`, read with the release weights (tools/
-# fit_confidence.py). Fitted to half of them, its calibration error on the other half is .023, and of the surest .570 of
-# their rows, from `SURE` on, .99 are right; by evidence alone that share is .011.
+# fit_confidence.py), these to all of them. Fitted to half, its calibration error on the other half is .023, and of the
+# surest .570 of their rows, from `SURE` on, .99 are right; by evidence alone that share is .011.
 WEIGHTS = {
     "constant": 4.515,
     "evidence": 0.513,
