@@ -41,8 +41,8 @@ def names(group: Mapping[str, Any]) -> str:
     """A sentence on the names of curves, in shares because both curves of a pair tell of the same rows."""
     rows = max(group["judged_rows"], 1)
     return (
-        f"Names are exchanged in {group['exchanged_rows'] / rows:.2%} of the rows in which two curves are apart. By the "
-        "nearer curve of each row, a row too early or late on a kick included, they would turn "
+        f"Names are exchanged in {group['exchanged_rows'] / rows:.2%} of the rows in which two curves are apart. By "
+        "the nearer curve of each row, a row too early or late on a kick included, they would turn "
         f"{PER_ROWS * group['nearest'] / rows:.3g} times in {PER_ROWS:,} rows."
     )
 
