@@ -2,7 +2,8 @@
 
 In a row in which two curves coincide a scan shows one stroke, as where one of them has a gap: only what is above and
 below tells. A curve that leaves off in the open is absent; one that was last seen where it met the other one's ink, and
-is next seen there, has been under it. At an end of the log one of the two is enough, if both curves begin or end there.
+is next seen there, has been under it. At an end of the strip one of the two is enough: from where the other curve begins,
+or to where it ends.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,6 @@ from veerjax.tracing.rows import runs
 from veerjax.tracing.wanted import WantedCurve
 
 JOIN_PX = 6  # of blank paper between two curves that meet: a broken one may do so between two of its dashes
-ENDS_ROWS = 8  # between the ends of two curves that begin or end together
 
 
 def with_hidden(
@@ -64,9 +64,7 @@ def under(places: Places, curve: int, other: int, run: slice) -> slice | None:
     if len(there) == 0 or there[-1] - there[0] + 1 != len(there) or np.ptp(places.wrap[other, there]) > 0:
         return None
     rows = slice(int(there[0]), int(there[-1]) + 1)
-    all_rows = np.flatnonzero(places.presence[other])
-    at_top = run.start == 0 and rows.start <= all_rows[0] + ENDS_ROWS
-    at_bottom = run.stop == places.presence.shape[1] and rows.stop >= all_rows[-1] + 1 - ENDS_ROWS
+    at_top, at_bottom = run.start == 0, run.stop == places.presence.shape[1]
     above = at_top or (rows.start == run.start and meet(places, curve, other, run.start - 1))
     below = at_bottom or (rows.stop == run.stop and meet(places, curve, other, run.stop))
     one_count = at_top or at_bottom or places.wrap[curve, run.start - 1] == places.wrap[curve, run.stop]
