@@ -2,8 +2,8 @@
 
 In a row in which two curves coincide a scan shows one stroke, as where one of them has a gap: only what is above and
 below tells. A curve that leaves off in the open is absent; one that was last seen where it met the other one's ink, and
-is next seen there, has been under it. At an end of the strip one of the two is enough: from where the other curve begins,
-or to where it ends.
+is next seen there, has been under it. At an end of the strip one of the two is enough: from where the other curve
+begins, or to where it ends.
 """
 
 from collections.abc import Iterator, Sequence
