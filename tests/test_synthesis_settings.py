@@ -112,6 +112,21 @@ def test_settings_are_what_their_names_say() -> None:
 
 
 @pytest.mark.slow
+def test_of_four_curves_two_are_of_each_class_and_all_are_ink() -> None:
+    batch = samples("four_curves")
+    masks = np.pad(np.asarray(batch.strokes), [(0, 0), (0, 0), (0, 0), (1, 0)])
+    strokes_of_rows = (masks[..., 1:] & ~masks[..., :-1]).sum(axis=-1)
+    assert (strokes_of_rows >= 2).mean(axis=(0, 2)).min() > 0.5
+    image, masks = np.asarray(batch.image)[..., 0], np.asarray(batch.strokes)
+    column = np.arange(128)
+    away = np.abs(column - np.asarray(batch.centreline)[..., None]) > 16  # of the first two: what else there is
+    paper = np.median(image, axis=(1, 2))[:, None, None]
+    second = masks[:, 0] & away.all(axis=1)
+    assert second.any(axis=(1, 2)).mean() > 0.8
+    assert np.where(second, paper - image, 0).sum() / second.sum() > 0.2, "the second solid curve is drawn"
+
+
+@pytest.mark.slow
 def test_of_identical_curves_the_left_one_at_the_top_is_the_first() -> None:
     batch = samples("identical_ink", count=256)
     both = np.asarray(batch.presence).all(axis=1)

@@ -159,10 +159,18 @@ def look(
             jax.random.fold_in(key, 3), doses, x=track.x, pens=pens, geometry=track.geometry, scale=scale
         )
     ink, masks = layout.drawn_strokes(track, pens, strangers, doses, setting=setting, width=width, scale=scale)
+    thinnest = jnp.min(pens.stroke)
+    if setting.twins:
+        second = page.twin_pens(jax.random.fold_in(key, 5), pens, setting, scale=scale)
+        pair = likeness.random_pair(jax.random.fold_in(key, 6), rows=x.shape[1], width=width, scale=scale)
+        twins = layout.placed(*pair, grid, doses, setting=setting, width=width, scale=scale)
+        more, theirs = layout.drawn_strokes(twins, second, None, doses, setting=setting, width=width, scale=scale)
+        ink, masks = ink.at[:2].max(more), masks | theirs
+        thinnest = jnp.minimum(thinnest, jnp.min(second.stroke))
     layers = page.drawn_layers(
         jax.random.fold_in(key, 4), track, grid, doses, setting=setting, ink=ink, width=width, scale=scale
     )
-    image = page.scan(tone_key, scan_key, layers, doses, setting=setting, thinnest=jnp.min(pens.stroke))
+    image = page.scan(tone_key, scan_key, layers, doses, setting=setting, thinnest=thinnest)
     seen = layout.remaining(track, doses)
     return Batch(
         image=in_channels(image, channels),

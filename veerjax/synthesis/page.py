@@ -1,6 +1,6 @@
 """From ink to a scan: everything on the paper as layers of coverage, then tones, then what age and scanner do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from veerjax.synthesis import grid as grids
 from veerjax.synthesis.doses import Doses
 from veerjax.synthesis.grid import Grid
 from veerjax.synthesis.layout import Placed
-from veerjax.synthesis.noise import held
+from veerjax.synthesis.noise import dice, held
 from veerjax.synthesis.paper import Tones, quantised
 from veerjax.synthesis.settings import Setting
 from veerjax.synthesis.strokes import Pen
@@ -37,6 +37,15 @@ def random_pens(key: PRNGKeyArray, setting: Setting, *, scale: Float[Array, ""])
     else:
         pens = strokes.random_pens(key, scale=scale, widest=setting.widest_px)
     return strokes.identical(pens) if setting.pens == "identical" else pens
+
+
+def twin_pens(key: PRNGKeyArray, pens: Pen, setting: Setting, *, scale: Float[Array, ""]) -> Pen:
+    """The pens of a second curve of each class: in half of the samples those of the first, else of their kind."""
+    other_key, number_key = jax.random.split(key)
+    u = dice(number_key, 3)
+    others = random_pens(other_key, setting, scale=scale)
+    same = replace(pens, phase=pens.phase + u[1:] * (pens.on + pens.off))
+    return jax.tree.map(lambda *leaves: jnp.where(u[0] < 0.5, *leaves), same, others)
 
 
 def random_grid(key: PRNGKeyArray, setting: Setting) -> Grid:

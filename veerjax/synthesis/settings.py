@@ -64,6 +64,7 @@ class Setting:
 
     about: str  # one sentence for a data card
     invented: bool = False  # curves of `curves`, not those with the statistics of real wells
+    twins: bool = False  # a second curve of each class; both are labelled, and rows speak of the first
     # Or "identical", "one pixel"; "blobs": ellipses in place of curves; "shifted" or "meeting": what `pairs` draws.
     pens: str = "solid and broken"
     plain_grid: bool = False  # linear, light, everywhere
@@ -168,6 +169,10 @@ _SETTINGS = {
         bitonal=0.0,
         colour=True,
         artefacts={"jpeg": Dose(chance=0.5), "illumination": Dose(chance=0.3), "hand": Dose(chance=0.5)},
+    ),
+    "four_curves": Setting(
+        about="Two solid and two broken curves in one track, else as well_like; the truth of rows is of the first two.",
+        twins=True,
     ),
     "blobs": Setting(
         about="No curves: a filled and a hatched ellipse, compact objects for detectors to prove themselves on.",
