@@ -14,24 +14,24 @@ from veerjax.tracing.wanted import Crossing, WantedCurve
 RIGHT_SHARE = 0.01  # of the track's width
 NEARBY_ROWS = 8  # on each side over which evidence is averaged
 DOUBTFUL_ROWS = 16  # on each side of a meeting in which its names may be wrong
-SURE = 0.969  # confidence from which on .99 of rows were right on half of the validation logs, fitted to the other half
+SURE = 0.964  # confidence from which on .99 of rows were right on half of the validation logs, fitted to the other half
 LEAST = 0.01  # probability that evidence is kept away from 0 and 1
 
 # A logistic regression on the rows of 192 validation logs of `standard`, read with the release weights (tools/
-# fit_confidence.py), these to all of them. Fitted to half, its calibration error on the other half is .023, and of the
-# surest .570 of their rows, from `SURE` on, .99 are right; by evidence alone that share is .011.
+# fit_confidence.py), these to all of them. Fitted to half, its calibration error on the other half is .021, and of the
+# surest .562 of their rows, from `SURE` on, .99 are right; by evidence alone that share is .010.
 WEIGHTS = {
-    "constant": 4.515,
-    "evidence": 0.513,
-    "evidence_nearby": -0.264,
-    "rival": -1.585,
-    "other_class": -1.088,
-    "bridged": 0.018,
-    "occluded": -0.193,
-    "span": -1.273,
-    "span_nearby": -0.143,
-    "broken": -1.537,
-    "doubt": -0.469,
+    "constant": 4.452,
+    "evidence": 0.456,
+    "evidence_nearby": -0.234,
+    "rival": -1.700,
+    "other_class": -1.117,
+    "bridged": -0.416,
+    "occluded": 0.080,
+    "span": -1.236,
+    "span_nearby": -0.119,
+    "broken": -1.495,
+    "doubt": -0.993,
 }
 
 
