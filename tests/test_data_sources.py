@@ -376,6 +376,7 @@ def test_every_real_file_is_usable(real_data):
         ({"config": "standard", "keep_going": True}, "--keep-going .* is for las, folder, kgs, not for 'standard'"),
         ({"config": "las", "las_dir": Path("x"), "augment": -1}, "-1 copies of each window were asked for"),
         ({"config": "las", "las_dir": Path("x"), "look": "standart"}, "the look .* is 'standart'.*mean 'standard'"),
+        ({"config": "las", "las_dir": Path("x"), "look": "four_curves"}, "look four_curves adds curves .* well_like"),
     ],
 )
 def test_an_option_of_another_config_is_refused(options, sentence):

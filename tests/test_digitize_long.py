@@ -86,12 +86,13 @@ def test_time_grows_with_rows_and_memory_stays_below_its_bound(tmp_path: Path) -
     (tmp_path / "strip.toml").write_text(calibration())
     for rows in (SHORT, LONG, TALL):
         draw_strip(tmp_path / f"{rows}.tif", rows)
-    # The first two compile, which takes memory too; the last is the one whose peak counts, as of a first use.
-    *_, (_, short_s, _), (covered, long_s, _), (_, _, tall_mb) = read(tmp_path, SHORT, LONG, SHORT, LONG, TALL)
+    # The first two compile; the last figure is the peak of the whole process, compilation included.
+    figures = read(tmp_path, SHORT, LONG, SHORT, LONG, TALL)
+    (_, short_s, _), (covered, long_s, _), (tall_covered, _, tall_mb) = figures[2:]
     ratio = long_s / LONG / (short_s / SHORT)
     print(
         f"\n{1e3 * long_s / LONG:.2f} CPU ms a row, {ratio:.2f} times a short strip's; {tall_mb:.0f} MB at {TALL} rows"
     )
-    assert min(covered) > 0.9, "both curves are read, not given up"
+    assert min(*covered, *tall_covered) > 0.9, "both curves are read, not given up"
     assert ratio <= MOST_RATIO
     assert tall_mb <= MOST_MB

@@ -343,7 +343,9 @@ def test_a_rendered_setting_has_nothing_wrong(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("setting", "count"), [("standard", 200), ("hard", 48)])  # hard takes minutes to compile
+@pytest.mark.parametrize(
+    ("setting", "count"), [("standard", 200), ("hard", 48), ("four_curves", 48)]
+)  # hard takes minutes to compile
 def test_sound_rendered_examples_give_no_false_alarm(setting: str, count: int) -> None:
     splits = open_samples(setting, split="train", count=count)
     assert examined(splits).defects == []

@@ -205,7 +205,7 @@ def test_weights_named_like_a_baseline_are_not_taken_for_it(name: str, small_log
 
 @pytest.mark.parametrize("data", ["four_curves", "raster_logs/four_curves"])
 def test_logs_whose_rows_are_ambiguous_are_not_scored(data: str, untrained: None) -> None:
-    with pytest.raises(InputError, match=r"four_curves draws two curves of each class.*write well_like, or another"):
+    with pytest.raises(InputError, match=r"four_curves has two curves of each class.*write well_like, or another"):
         run_evaluation("tiny", data)
 
 

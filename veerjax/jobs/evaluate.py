@@ -22,7 +22,7 @@ from veerjax.metrics.parts import CURVE_PX, DEFAULT
 from veerjax.metrics.reliability import KEPT_SHARES
 from veerjax.metrics.scores import Part, figures_of, graded, lower_is_better, measure
 from veerjax.metrics.strata import STRATA
-from veerjax.synthesis.settings import SETTINGS, setting_of
+from veerjax.synthesis.settings import has_second_pair
 from veerjax.training import hosts
 from veerjax.training.sharding import DATA, data_mesh, over_examples
 from veerjax.training.stored import digest
@@ -102,9 +102,9 @@ def run_evaluation(
         overrides: of keys of the weights' configs that change how they are read, such as `model.crf.iterations=5`
 
     Raises:
-        InputError: unknown weights, data, split, metrics or overrides, weights with a baseline's name, labels of other
-            classes, devices or heights that do not divide by `rows`, weights that give NaN, or another process was
-            started otherwise.
+        InputError: unknown weights, data, split, metrics or overrides, data with two curves of a class, weights with a
+            baseline's name, labels of other classes, devices or heights that do not divide by `rows`, weights that give
+            NaN, or another process was started otherwise.
         PeerLost: another process of the same evaluation says nothing.
     """
     choice("--metrics", metrics, tuple(METRICS))
@@ -112,11 +112,9 @@ def run_evaluation(
     require(len(set(weights)) == len(weights), f"--weights names {weights[0]!r} twice; name two different ones.")
     for name in weights:
         require(name not in BASELINES, f"{name!r} is a baseline; for weights in a folder of that name write ./{name}.")
-    rendered = data.removeprefix("raster_logs/")
     require(
-        rendered not in SETTINGS or not setting_of(rendered).twins,
-        f"the setting {rendered} draws two curves of each class, and scores speak of one; it is to train on: "
-        "write well_like, or another.",
+        not has_second_pair(data),
+        f"{data} has two curves of each class, and scores are of one; it is to train on: write well_like, or another.",
     )
     mesh, clock = data_mesh(jax.local_devices() if devices is None else devices, rows=rows), Clock()
     loaded = {name: read_with(load_weights(name), overrides) for name in weights}

@@ -129,6 +129,10 @@ def draw_curves(
         chosen.pens not in ("blobs", *pairs.SETTINGS),
         f"the setting {setting} draws no curves that it is given; write another.",
     )
+    require(
+        not chosen.second_pair,
+        f"the setting {setting} adds curves of its own to those that it is given; write well_like, or another.",
+    )
     spare = MARGIN_PX - layout.rows_beyond(chosen, width)
     inner = slice(spare, x.shape[1] - spare)
     return look(look_key, x[:, inner], drawn[:, inner], width=width, setting=chosen, channels=channels)
@@ -160,13 +164,13 @@ def look(
         )
     ink, masks = layout.drawn_strokes(track, pens, strangers, doses, setting=setting, width=width, scale=scale)
     thinnest = jnp.min(pens.stroke)
-    if setting.twins:
-        second = page.twin_pens(jax.random.fold_in(key, 5), pens, setting, scale=scale)
+    if setting.second_pair:
+        others = page.other_pens(jax.random.fold_in(key, 5), pens, setting, scale=scale)
         pair = likeness.random_pair(jax.random.fold_in(key, 6), rows=x.shape[1], width=width, scale=scale)
-        twins = layout.placed(*pair, grid, doses, setting=setting, width=width, scale=scale)
-        more, theirs = layout.drawn_strokes(twins, second, None, doses, setting=setting, width=width, scale=scale)
+        second = layout.placed(*pair, grid, doses, setting=setting, width=width, scale=scale)
+        more, theirs = layout.drawn_strokes(second, others, None, doses, setting=setting, width=width, scale=scale)
         ink, masks = ink.at[:2].max(more), masks | theirs
-        thinnest = jnp.minimum(thinnest, jnp.min(second.stroke))
+        thinnest = jnp.minimum(thinnest, jnp.min(others.stroke))
     layers = page.drawn_layers(
         jax.random.fold_in(key, 4), track, grid, doses, setting=setting, ink=ink, width=width, scale=scale
     )

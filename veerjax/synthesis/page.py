@@ -39,7 +39,7 @@ def random_pens(key: PRNGKeyArray, setting: Setting, *, scale: Float[Array, ""])
     return strokes.identical(pens) if setting.pens == "identical" else pens
 
 
-def twin_pens(key: PRNGKeyArray, pens: Pen, setting: Setting, *, scale: Float[Array, ""]) -> Pen:
+def other_pens(key: PRNGKeyArray, pens: Pen, setting: Setting, *, scale: Float[Array, ""]) -> Pen:
     """The pens of a second curve of each class: in half of the samples those of the first, else of their kind."""
     other_key, number_key = jax.random.split(key)
     u = dice(number_key, 3)

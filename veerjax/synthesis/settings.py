@@ -64,7 +64,7 @@ class Setting:
 
     about: str  # one sentence for a data card
     invented: bool = False  # curves of `curves`, not those with the statistics of real wells
-    twins: bool = False  # a second curve of each class; both are labelled, and rows speak of the first
+    second_pair: bool = False  # a second curve of each class: labelled too, but rows speak of the first one
     # Or "identical", "one pixel"; "blobs": ellipses in place of curves; "shifted" or "meeting": what `pairs` draws.
     pens: str = "solid and broken"
     plain_grid: bool = False  # linear, light, everywhere
@@ -80,6 +80,8 @@ class Setting:
 
     def __post_init__(self) -> None:
         assert not self.artefacts.keys() - set(ARTEFACTS)
+        # Both pairs would share every dose, and strangers would know of the first one only.
+        assert not self.second_pair or (self.pens == "solid and broken" and not self.artefacts)
 
     @property
     def has_geometry(self) -> bool:
@@ -171,8 +173,9 @@ _SETTINGS = {
         artefacts={"jpeg": Dose(chance=0.5), "illumination": Dose(chance=0.3), "hand": Dose(chance=0.5)},
     ),
     "four_curves": Setting(
-        about="Two solid and two broken curves in one track, else as well_like; the truth of rows is of the first two.",
-        twins=True,
+        about="Two solid and two broken curves in one track, else as well_like, to train on; strokes and label hold "
+        "both of a class, centreline, presence and coding are the first one's.",
+        second_pair=True,
     ),
     "blobs": Setting(
         about="No curves: a filled and a hatched ellipse, compact objects for detectors to prove themselves on.",
@@ -198,6 +201,12 @@ def setting_of(name: str) -> Setting:
     """
     choice("the setting", name, SETTINGS)
     return _SETTINGS[name]
+
+
+def has_second_pair(data: str) -> bool:
+    """Whether data of that name, a setting or `raster_logs/SETTING`, has curves that its rows say nothing of."""
+    name = data.removeprefix("raster_logs/")
+    return name in _SETTINGS and _SETTINGS[name].second_pair
 
 
 def settings_in(mixture: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from veerjax.config import choice, require
 from veerjax.data.source import FOLDER, KGS, LAS, ExampleSource
 from veerjax.errors import InputError
 from veerjax.synthesis.draw import SETTINGS
+from veerjax.synthesis.settings import has_second_pair
 
 CONFIGS = (*SETTINGS, LAS, FOLDER, KGS)
 DEFAULT_NUM = 500
@@ -61,6 +62,10 @@ class Recipe:
         require((self.augment or 0) >= 0, f"{self.augment} copies of each window were asked for; write 0 or more.")
         if self.look is not None:
             choice("the look of real curves", self.look, SETTINGS)
+            require(
+                not has_second_pair(self.look),
+                f"the look {self.look} adds curves of its own to those that it is given; write well_like, or another.",
+            )
         for field in dataclasses.fields(self):
             owners = OPTIONS.get(field.name, CONFIGS)
             unused = getattr(self, field.name) in (None, False)

@@ -1,7 +1,7 @@
 """Examples as a person or a check looks at them: one by one on the host, by split, wherever they come from."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -17,6 +17,7 @@ from veerjax.data.rendered import rendered_examples
 from veerjax.data.rendered_source import channels_of
 from veerjax.labels import CODINGS, UNKNOWN_CODING
 from veerjax.synthesis.draw import SETTINGS, SPLITS
+from veerjax.synthesis.settings import has_second_pair
 from veerjax.types import Batch
 
 PREFIX = "raster_logs/"
@@ -37,6 +38,7 @@ class Sample:
     presence: Bool[np.ndarray, "2 height"]
     coding: tuple[str, ...] = ("", "")  # of each curve, empty where it is not known
     well: str | None = None
+    second_pair: bool = False  # strokes hold two curves of each class, and rows speak of the first ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,8 @@ def rendered_split(setting: str, split: str, *, count: int, look: Look) -> Sampl
             seed=seed,
             channels=look.channels or channels_of(setting),
         )
-        return samples_of(batch, [f"{setting}/{split}/{seed}/{index:08d}" for index in positions], split=split)
+        drawn = samples_of(batch, [f"{setting}/{split}/{seed}/{index:08d}" for index in positions], split=split)
+        return [replace(sample, second_pair=has_second_pair(setting)) for sample in drawn]
 
     return SampleSplit(data=setting, split=split, count=count, read=read, seeded=split == "train")
 
@@ -167,6 +170,7 @@ def built_split(name: str, split: str, source: Source) -> SampleSplit:
             presence=example.presence,
             coding=tuple(example.metadata.get("coding", ("", ""))),
             well=example.metadata.get("well"),
+            second_pair=has_second_pair(name),
         )
 
     return SampleSplit(data=name, split=split, count=len(source), read=read)
