@@ -73,6 +73,22 @@ def test_nothing_changes_on_a_straight_strip(track_px: float, pitch_px: float, t
     assert np.abs(found.tilt_px).max() < 0.5
 
 
+@pytest.mark.parametrize("width", range(150, 420, 27))
+def test_lines_of_one_pixel_in_a_narrow_track_are_not_taken_for_their_neighbours(width: int) -> None:
+    """They lie in whole pixels, up to one beside their place, and curves darken what is between them."""
+    left, generator, row = 60, np.random.default_rng(width), np.arange(1500)
+    ink = np.zeros((len(row), width + 3 * left), bool)
+    track = ink[:, left : left + width]
+    track[:, np.linspace(0, width - 1, 11).astype(int)] = track[:: generator.integers(8, 60)] = True
+    for _ in range(2):
+        x = (width / 2 + generator.uniform(0.1, 0.4) * width * np.sin(generator.uniform(0.005, 0.05) * row)).astype(int)
+        for side in (-1, 0, 1):
+            track[row, x + side] = True
+    found = track_shape(np.where(ink, 0, 255).astype(np.uint8), float(left), float(left + width))
+    assert np.abs(found.left_px - left).max() < 2
+    assert np.abs(found.right_px - left - width).max() < 2
+
+
 @pytest.mark.parametrize("thick_px", [1.0, 2.0, 6.0])
 def test_edges_that_the_scan_s_border_cuts_off_are_told_by_the_lines_between(thick_px: float) -> None:
     bent = bent_strip(height=1000, track_px=500, drift=still, pitch_px=20.0, thick_px=thick_px, bits=False)

@@ -30,8 +30,9 @@ REACH, SLOPE, MOST_REACH = 0.12, 0.055, 0.45  # how far edges may lie off, of th
 STRETCHES = (0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015, 1.02)  # of the declared width
 FOLD = 1 / 60  # of the width: a jump from one band to the next, besides a skew of `SLOPE`
 MOVE_COST = 0.02  # of each px from band to band, where a band's whole comb is worth 1
-AWAY_COST = 0.02  # of each division that the comb lies off, in each band
+AWAY_COST = 0.06  # of each division that the comb lies off, in each band: a whole one costs less than a missing edge
 EDGE_WEIGHT = 2.0  # of the first and last line, which are drawn heavier
+NARROW_PX = 375  # of a track whose profiles are not blurred: lines of 1 px lie up to a pixel beside their comb
 WINDOW = 1 / 90  # of the width: half of the window in which a line is measured
 LEAST_CONTRAST = 0.04  # of a line in its window, where black on white is 1
 # How much a width is held to that of the bands around, in squared fractions (lines at one place do not tell it), and
@@ -202,22 +203,25 @@ def followed(
 ) -> tuple[float, Int[np.ndarray, " bands"]]:
     """How much wider than declared the comb is, and how far right of the declared place it lies in each band [px]."""
     offsets = np.arange(-reach, reach + 1)
-    smooth = box(bands.profiles, max(round(width / 250), 1))
-    border = (-bands.first, bands.width - bands.first)
-    place = partial(comb_scores, smooth, left_px - reach - bands.first, comb=comb, places=len(offsets), border=border)
+    away = AWAY_COST * np.abs(offsets) / (width / 10)
+    smooth = dark = box(bands.profiles, max(round(width / 250), 1))
+    if width < NARROW_PX:
+        dark = np.stack([np.roll(smooth, move, axis=1) for move in (-1, 0, 1)]).max(axis=0)
+    size = {"places": len(offsets), "border": (-bands.first, bands.width - bands.first)}
+    place = partial(comb_scores, dark, smooth, left_px - reach - bands.first, comb=comb, **size)
 
     def tried(stretch: float) -> tuple[float, float, Float64[np.ndarray, "bands offsets"]]:
         scores = place(width * stretch)
-        return float(np.quantile(scores.max(axis=1), 0.75)), stretch, scores
+        return float(np.quantile((scores * (1 - away)).max(axis=1), 0.75)), stretch, scores
 
     whole, stretch, scores = max(map(tried, STRETCHES), key=itemgetter(0))  # only two are in memory
-    cost = -scores / max(whole, LEAST_CONTRAST) + AWAY_COST * np.abs(offsets) / (width / 10)
-    most = int(np.ceil(SLOPE * bands.rows + FOLD * width))
-    return stretch, offsets[cheapest_path(cost, most=most)]
+    cost = -scores / max(whole, LEAST_CONTRAST) + away
+    return stretch, offsets[cheapest_path(cost, most=int(np.ceil(SLOPE * bands.rows + FOLD * width)))]
 
 
 def comb_scores(
-    profiles: Float64[np.ndarray, "bands columns"],
+    lines: Float64[np.ndarray, "bands columns"],
+    paper: Float64[np.ndarray, "bands columns"],
     left: float,
     width: float,
     *,
@@ -231,20 +235,19 @@ def comb_scores(
     counts as much against the place as a black one for it: a track does not leave its scan.
     """
 
-    def taken(at: float) -> Float64[np.ndarray, "bands offsets"]:
-        start = int(np.floor(left + at * width))
-        return profiles[:, start : start + places]
+    def taken(profiles: Float64[np.ndarray, "bands columns"], at: float) -> Float64[np.ndarray, "bands offsets"]:
+        return profiles[:, (start := int(np.floor(left + at * width))) : start + places]
 
-    scores, weights = np.zeros((len(profiles), places)), np.full(places, 1e-9)
+    scores, weights = np.zeros((len(lines), places)), np.full(places, 1e-9)
     for at, weight, window_px in zip(comb.at, comb.weight, comb.window_px, strict=True):
         place = np.floor(left + at * width) + np.arange(places) + 0.5
         inside_px = np.minimum(place - border[0], border[1] - place)
         whole, beyond = np.abs(inside_px) >= window_px, inside_px <= -window_px
-        scores += weight * (whole * taken(at) - beyond)
+        scores += weight * (whole * taken(lines, at) - beyond)
         weights += weight * whole
     scores /= weights
     for at in comb.between:
-        scores -= taken(at) / len(comb.between)
+        scores -= taken(paper, at) / len(comb.between)
     return scores
 
 
