@@ -229,7 +229,7 @@ def comb_scores(
     places: int,
     border: tuple[int, int],
 ) -> Float64[np.ndarray, "bands offsets"]:
-    """How much darker the comb's lines are than what is between them, for so many places from `left` on [px].
+    """How much darker the comb's `lines` are than the `paper` between them, for so many places from `left` on [px].
 
     A line on the border of the scan, which may cut it off, is taken to be as dark as the others. One beyond the border
     counts as much against the place as a black one for it: a track does not leave its scan.
